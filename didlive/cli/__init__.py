@@ -1,0 +1,59 @@
+"""The `didlive` command. Each subcommand is one module with `configure(parser)` and `run(args) -> int`, imported only
+when it is asked for, so that `didlive --help` is instant."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+from .. import __version__
+from ..errors import Cancelled, DidliveError
+
+COMMANDS = {
+    "animate": "animate a portrait from a clip or a recorded motion, into a file",
+    "live": "animate a portrait live from a camera, a clip or a recorded motion",
+    "record-motion": "track a clip or camera and store the motion as numbers",
+    "portraits": "check whether a picture makes a good portrait",
+    "cameras": "list the cameras",
+    "models": "list, fetch and verify the models",
+    "doctor": "say what works on this machine, what is missing and how to get it",
+    "bench": "measure speed on this machine",
+    "evaluate": "measure quality on pairs of portraits and clips",
+}
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the argument parser; only `command`'s own options are loaded."""
+    parser = argparse.ArgumentParser(prog="didlive", description="One still portrait becomes a live performer.")
+    parser.add_argument("--version", action="version", version=f"didlive {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name == command:
+            module = import_module(f".{name.replace('-', '_')}", __name__)
+            module.configure(sub)
+            sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit code (2: bad input or environment, 130: interrupted)."""
+    arguments = sys.argv[1:] if argv is None else argv
+    # MediaPipe's native log lines say nothing to a user; GLOG reads this before it is loaded.
+    os.environ.setdefault("GLOG_minloglevel", "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    command = next((a for a in arguments if a in COMMANDS), None)
+    args = build_parser(command).parse_args(arguments)
+    try:
+        return args.run(args) or 0
+    except Cancelled as error:
+        print(f"didlive: {error}", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:
+        print("didlive: stopped", file=sys.stderr)
+        return 130
+    except DidliveError as error:
+        print(f"didlive: {error}", file=sys.stderr)
+        return 2

@@ -1,0 +1,86 @@
+"""Hand-off between threads: one slot, the newest value wins, what was overwritten is counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Latest(Generic[T]):
+    """A one-slot mailbox. `put` never blocks; `take` waits for a value that nobody has taken yet."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._value: T | None = None
+        self._fresh = False
+        self._closed = False
+        self.dropped = 0
+
+    def put(self, value: T) -> None:
+        """Store `value`, replacing (and counting as dropped) one that was not taken."""
+        with self._condition:
+            self.dropped += self._fresh
+            self._value, self._fresh = value, True
+            self._condition.notify()
+
+    def take(self, timeout_s: float) -> T | None:
+        """Return the newest value once, or None after `timeout_s` seconds or when closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._fresh or self._closed, timeout_s)
+            if not self._fresh:
+                return None
+            self._fresh = False
+            return self._value
+
+    def peek(self) -> T | None:
+        """Return the newest value without taking it; None before the first."""
+        with self._condition:
+            return self._value
+
+    def close(self) -> None:
+        """Wake everyone who waits; later `take`s return at once."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+
+class Meter:
+    """Durations and rate of the last `window` events, for people and for the benchmark."""
+
+    def __init__(self, window: int = 240) -> None:
+        self._durations_ms: deque[float] = deque(maxlen=window)
+        self._times_ns: deque[int] = deque(maxlen=window)
+        self._lock = threading.Lock()
+        self.count = 0
+
+    def add(self, duration_ms: float) -> None:
+        """Count one event that took `duration_ms` and ended now."""
+        with self._lock:
+            self._durations_ms.append(duration_ms)
+            self._times_ns.append(time.perf_counter_ns())
+            self.count += 1
+
+    def percentile_ms(self, percent: float) -> float:
+        """Return the `percent`-th percentile of the durations in ms (nearest rank), 0.0 before the first event."""
+        with self._lock:
+            ordered = sorted(self._durations_ms)
+        if not ordered:
+            return 0.0
+        return ordered[min(len(ordered) - 1, max(0, round(percent / 100 * (len(ordered) - 1))))]
+
+    def rate_hz(self) -> float:
+        """Return events per second over the window, 0.0 before the second event."""
+        with self._lock:
+            if len(self._times_ns) < 2:
+                return 0.0
+            span = self._times_ns[-1] - self._times_ns[0]
+            return (len(self._times_ns) - 1) * 1e9 / span if span else 0.0

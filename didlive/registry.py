@@ -1,0 +1,38 @@
+"""Names of the implementations behind each seam, imported only when asked for. Adding one is one file and one line."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from .errors import BadInput
+
+CAMERAS = {
+    "webcam": "didlive.capture.opencv:WebCamera",
+    "file": "didlive.capture.file:FileCamera",
+    "synthetic": "didlive.capture.synthetic:SyntheticCamera",
+    "motion": "didlive.capture.replay:MotionCamera",
+}
+TRACKERS = {
+    "mediapipe": "didlive.track.mediapipe:MediaPipeTracker",
+    "replay": "didlive.track.replay:ReplayTracker",
+}
+GENERATORS = {
+    "warp": "didlive.generate.warp:WarpGenerator",
+    "still": "didlive.generate.still:StillGenerator",
+}
+SINKS = {
+    "mp4": "didlive.sinks.video:Mp4Sink",
+    "gif": "didlive.sinks.animation:GifSink",
+    "webp": "didlive.sinks.animation:WebpSink",
+    "png": "didlive.sinks.png:PngFolderSink",
+    "memory": "didlive.sinks.memory:MemorySink",
+}
+
+
+def load(table: dict[str, str], name: str) -> Any:
+    """Return the class registered as `name`. Raises BadInput with the known names."""
+    if name not in table:
+        raise BadInput(f"unknown name {name!r}; choose one of: {', '.join(sorted(table))}")
+    module, attribute = table[name].split(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,1 @@
+"""Trackers: from a frame to a face."""

@@ -1,0 +1,1 @@
+"""Code that runs networks, and the weights that ship with the project."""
