@@ -1,1 +1,33 @@
-"""Sinks: where finished frames go."""
+"""Where finished frames go. `sink_for` chooses by the name of the output."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..errors import OutputFailed
+from ..registry import SINKS, load
+from ..seams import Sink
+
+SUFFIXES = {".mp4": "mp4", ".gif": "gif", ".webp": "webp"}
+
+
+def sink_for(path: Path | str, *, audio_from: Path | str | None = None, real_time: bool = False) -> Sink:
+    """Return the unopened sink for `path`: `.mp4`, `.gif`, `.webp`, or a folder of numbered PNG pictures.
+
+    A folder is a name without an extension, one that ends in `/`, or a folder that exists. `audio_from` (a clip whose
+    sound is kept) and `real_time` (time pictures as captured) matter to `.mp4` only; the others have no sound.
+    Raises OutputFailed for any other extension.
+    """
+    text = os.fspath(path)
+    suffix = Path(text).suffix.lower()
+    if text.endswith(("/", os.sep)) or not suffix or (suffix not in SUFFIXES and Path(text).is_dir()):
+        return load(SINKS, "png")(Path(text))
+    if suffix == ".png":
+        raise OutputFailed(f"{text}: a row of pictures needs a folder; end the name with / to get numbered PNG files")
+    if suffix not in SUFFIXES:
+        raise OutputFailed(f"{text}: unknown kind of output {suffix!r}; use {', '.join(SUFFIXES)} or a folder name/")
+    name = SUFFIXES[suffix]
+    if name == "mp4":
+        return load(SINKS, name)(Path(text), audio_from=audio_from, real_time=real_time)
+    return load(SINKS, name)(Path(text))

@@ -1,0 +1,163 @@
+"""What every output on disk shares: written aside, complete or absent, and one clear line for every failure."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import ClassVar
+
+from ..errors import OutputFailed
+from ..seams import StreamFormat
+from ..types import Frame
+
+
+def explain(error: Exception, path: Path) -> OutputFailed:
+    """Turn an error of the operating system or an encoder into one line about `path`."""
+    code = getattr(error, "errno", None)
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return OutputFailed(f"{path} was not written: the disk is full")
+    if code == errno.EFBIG:
+        return OutputFailed(f"{path} was not written: the disk takes no file of this size")
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputFailed(f"{path} was not written: no permission to write in {path.parent}")
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return OutputFailed(f"{path} was not written: {reason}")
+
+
+def sync(path: Path) -> None:
+    """Force a file's bytes, or a folder's names where the system can do that, to the disk."""
+    if path.is_dir():
+        if os.name != "posix":
+            return
+        handle = os.open(path, os.O_RDONLY)
+    else:
+        handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder with its content; what is already gone is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+class FileSink:
+    """Base of the sinks that end as a file. A subclass gives `_begin`, `_add`, `_finish` and `_release`.
+
+    Pictures go into hidden neighbours of `path`; only a successful `close` renames the result into place (an older
+    file of that name stays untouched until then). Every failure, and `abort`, removes them. Raises OutputFailed.
+    """
+
+    faults: ClassVar[tuple[type[Exception], ...]] = (OSError,)
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.written = 0
+        self._asides: list[Path] = []
+        self._stream: StreamFormat | None = None
+        self._failure = ""
+
+    def open(self, stream: StreamFormat) -> None:
+        """Check the place and start; see `didlive.seams.Sink`."""
+        if self._stream is not None:
+            raise OutputFailed(f"{self.path} is being written already")
+        self.written, self._failure = 0, ""
+        with self._guarded():
+            self._check_place()
+            self._begin(stream)
+        self._stream = stream
+
+    def write(self, frame: Frame) -> None:
+        """Add one picture of the opened size."""
+        stream = self._stream
+        if stream is None:
+            raise OutputFailed(self._failure or f"{self.path} is not open")
+        height, width = frame.image.shape[:2]
+        with self._guarded():
+            if (width, height) != (stream.width, stream.height):
+                raise OutputFailed(f"{self.path}: a picture of {width}x{height} px came, but the output was opened "
+                                   f"for {stream.width}x{stream.height}")
+            self._add(frame)
+        self.written += 1
+
+    def close(self) -> None:
+        """Finish the output and give it its name."""
+        if self._stream is None:
+            return
+        with self._guarded():
+            if not self.written:
+                raise OutputFailed(f"{self.path} was not written: not one picture came")
+            self._publish(self._finish())
+        self._stream = None
+        self._remove_asides()
+
+    def abort(self) -> None:
+        """Drop the output; nothing is left behind."""
+        self._release()
+        self._stream = None
+        self._remove_asides()
+
+    def _begin(self, stream: StreamFormat) -> None:
+        raise NotImplementedError
+
+    def _add(self, frame: Frame) -> None:
+        raise NotImplementedError
+
+    def _finish(self) -> Path:
+        """Complete the output and return where it lies (one of the asides)."""
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        """Close every handle; must not raise and may be called twice."""
+
+    def _check_place(self) -> None:
+        if not self.path.parent.is_dir():
+            raise OutputFailed(f"{self.path} was not written: there is no folder {self.path.parent}")
+        if self.path.is_dir():
+            raise OutputFailed(f"{self.path} was not written: it is a folder; give a file name")
+
+    def _publish(self, result: Path) -> None:
+        sync(result)
+        os.replace(result, self.path)
+        sync(self.path.parent)
+
+    def _aside(self, kind: str = "part") -> Path:
+        """Create a hidden empty neighbour; creating it is the real test of permission."""
+        path = self.path.parent / f".didlive-{secrets.token_hex(6)}.{kind}"
+        path.touch(exist_ok=False)
+        self._asides.append(path)
+        return path
+
+    def _remove_asides(self) -> None:
+        while self._asides:
+            remove(self._asides.pop())
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Clean up after any exception, and turn those of the disk and the encoder into OutputFailed."""
+        try:
+            yield
+        except self.faults as error:
+            self._fail(explain(error, self.path))
+            raise OutputFailed(self._failure) from error
+        except OutputFailed as error:
+            self._fail(error)
+            raise
+        except BaseException:
+            self.abort()
+            raise
+
+    def _fail(self, error: OutputFailed) -> None:
+        self._failure = str(error)
+        self.abort()

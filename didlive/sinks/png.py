@@ -1,0 +1,65 @@
+"""A folder of numbered PNG pictures."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+import cv2
+
+from ..errors import OutputFailed
+from ..seams import StreamFormat
+from ..types import Frame
+from .files import FileSink, remove, sync
+
+NUMBERED = re.compile(r"\d{6,}\.png")
+
+
+class PngFolderSink(FileSink):
+    """Writes `000000.png`, `000001.png`, ... (RGB, or RGBA, straight alpha) into a folder that appears on `close`.
+
+    An existing folder is replaced only if it is empty or holds nothing but such numbered pictures.
+    """
+
+    def _check_place(self) -> None:
+        if not self.path.parent.is_dir():
+            raise OutputFailed(f"{self.path} was not written: there is no folder {self.path.parent}")
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputFailed(f"{self.path} was not written: a file of that name is in the way")
+        if self.path.is_dir() and any(not NUMBERED.fullmatch(entry.name) for entry in self.path.iterdir()):
+            raise OutputFailed(f"{self.path} was not written: the folder holds other things; give a new or empty one")
+
+    def _begin(self, stream: StreamFormat) -> None:
+        self._folder = self.path.parent / f".didlive-{secrets.token_hex(6)}.part"
+        self._folder.mkdir()
+        self._asides.append(self._folder)
+
+    def _add(self, frame: Frame) -> None:
+        order = cv2.COLOR_RGBA2BGRA if frame.image.shape[2] == 4 else cv2.COLOR_RGB2BGR
+        _, data = cv2.imencode(".png", cv2.cvtColor(frame.image, order))
+        with open(self._folder / f"{self.written:06d}.png", "wb") as file:
+            file.write(data.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _finish(self) -> Path:
+        return self._folder
+
+    def _publish(self, result: Path) -> None:
+        sync(result)
+        if self.path.is_dir():
+            # Looked at again: someone may have put things there while we were drawing.
+            self._check_place()
+            old = self.path.parent / f".didlive-{secrets.token_hex(6)}.old"
+            os.rename(self.path, old)
+            try:
+                os.rename(result, self.path)
+            except OSError:
+                os.rename(old, self.path)
+                raise
+            remove(old)
+        else:
+            os.rename(result, self.path)
+        sync(self.path.parent)
