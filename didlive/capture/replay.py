@@ -14,7 +14,7 @@ from ..types import Frame, Stamp
 from .pacing import Pacer
 
 CARD_LEVEL = 128
-CARD_SIZE = (64, 48)
+LONGEST_PX = 640
 
 
 class MotionCamera:
@@ -22,14 +22,13 @@ class MotionCamera:
 
     `stamp.sequence` is the index into the recording, so that the replay tracker finds the face; when looping it goes
     on counting, and the index is `sequence % len(recording)`. paced=True plays in real time, skips late frames and
-    stamps the time of delivery; paced=False delivers every frame with the recording's own time from 0. The image is a
-    (48, 64, 3) grey card; `CameraInfo` reports the size of the pictures that were tracked.
+    stamps the time of delivery; paced=False delivers every frame with the recording's own time from 0. The image is one
+    grey card for all frames, as wide and high as the tracked pictures or smaller (640 px at most).
     """
 
     def __init__(self, path: str | Path, *, paced: bool = False, loop: bool = False) -> None:
         self._path, self._paced, self._loop = Path(path), paced, loop
-        self._card = np.full((CARD_SIZE[1], CARD_SIZE[0], 3), CARD_LEVEL, np.uint8)
-        self._card.setflags(write=False)
+        self._card = np.empty((0, 0, 3), np.uint8)
         self._pacer: Pacer | None = None
         self._recording: Recording | None = None
         self._sequence = 0
@@ -43,7 +42,10 @@ class MotionCamera:
         """Load the motion file. Raises BadInput."""
         self._recording = load_recording(self._path)
         self._pacer, self._sequence = Pacer(), 0
-        width, height = self._recording.size
+        scale = min(1.0, LONGEST_PX / max(self._recording.size))
+        width, height = (max(1, round(n * scale)) for n in self._recording.size)
+        self._card = np.full((height, width, 3), CARD_LEVEL, np.uint8)
+        self._card.setflags(write=False)
         return CameraInfo(self._path.name, width, height, self._recording.rate_hz, "motion", live=False)
 
     def read(self, timeout_s: float = 2.0) -> Frame | None:
