@@ -196,7 +196,7 @@ def test_only_https_leaves_this_machine(address: str, server: Server) -> None:
     with pytest.raises(ModelMissing, match="only https"):
         ensure_model(spec_for(Url(address)))
     server.location = address
-    with pytest.raises(ModelMissing, match="only https|not allowed"):
+    with pytest.raises(ModelMissing, match=r"only https|not allowed"):
         ensure_model(spec_for(url_of(server)))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from .listing import CameraChoice, describe_cameras, list_cameras
 
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 0.5
+EXIT_TIMEOUT_S = 2.5
 # Raw 4:2:2 above this does not fit through USB 2 at full rate; then JPEG is the better picture.
 MOST_RAW_BYTES_PER_S = 25e6
 LOST = "was unplugged or stopped; plug it in again"
@@ -95,6 +98,21 @@ class WebCamera:
             reader.stop()
 
 
+_readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_readers() -> None:
+    """Let the reading threads end before Python does: one that comes back from OpenCV into a Python that is shutting
+    down aborts the process. A hanging driver gets the time of OpenCV's own time-out, not more."""
+    deadline = time.monotonic() + EXIT_TIMEOUT_S
+    for reader in list(_readers):
+        reader.stop(0.0)
+    for reader in list(_readers):
+        if reader.is_alive():
+            reader.join(max(0.0, deadline - time.monotonic()))
+
+
 class _Reader(threading.Thread):
     """Owns one cv2.VideoCapture from opening to release; one thread per opening, so that one that hangs stays alone."""
 
@@ -107,12 +125,14 @@ class _Reader(threading.Thread):
         self.ready = threading.Event()
         self.info: CameraInfo | None = None
         self.error = ""
+        _readers.add(self)
 
-    def stop(self) -> None:
+    def stop(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
         self._stopping.set()
         self.error = self.error or "the camera was closed"
         self.frames.close()
-        self.join(CLOSE_TIMEOUT_S)
+        if self.is_alive():
+            self.join(timeout_s)
 
     def run(self) -> None:
         capture: Any = None

@@ -276,6 +276,15 @@ def test_webcam_unplugged_and_plugged_in_again(monkeypatch: pytest.MonkeyPatch) 
 
 
 @needs_shim
+@pytest.mark.parametrize("fault", ["", "stall:5"])
+def test_a_program_that_forgets_its_webcam_still_ends_well(fault: str) -> None:
+    program = "from didlive.capture.opencv import WebCamera; c = WebCamera(); c.open(); c.read(); import mediapipe"
+    environment = {**os.environ, FAULT: fault, "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "1"}
+    result = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+@needs_shim
 def test_webcam_that_stalls_cannot_hang_us(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(FAULT, "stall:3")
     camera = WebCamera(CameraSettings(name="0"))
