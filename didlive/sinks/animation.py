@@ -163,6 +163,14 @@ class WebpSink(Thinned):
         assert self._container is not None
         self._container.mux(self._video.encode(None))
         self._container.close()
+        if self._alpha:
+            # The encoder cuts transparent borders off and then, finding none inside, forgets to say that there are
+            # some (bit 4 of the VP8X chunk's flags); readers would show them white.
+            with open(self._part, "r+b") as file:
+                head = file.read(21)
+                if head[12:16] == b"VP8X":
+                    file.seek(20)
+                    file.write(bytes([head[20] | 0x10]))
         return self._part
 
     def _release(self) -> None:

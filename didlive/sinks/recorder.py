@@ -114,7 +114,7 @@ class QueuedSink(ThreadedSink):
             return
         with self._wake:
             self._keep = keep
-            self._deadline = time.monotonic() + (self.drain_s if keep else 0.0)
+            self._deadline = min(self._deadline, time.monotonic() + (self.drain_s if keep else 0.0))
             self._wake.notify()
         self._join(2 * self.drain_s)
 

@@ -105,9 +105,9 @@ class ClipSound:
             if self._position + have >= target:
                 break
         samples = np.concatenate(self._kept, axis=1) if self._kept else np.zeros((1, 0), np.float32)
-        if last:
-            samples = samples[:, :max(0, target - self._position)]
-        end = samples.shape[1] if last else samples.shape[1] // size * size
+        end = max(0, min(samples.shape[1], target - self._position))
+        if not last:
+            end = end // size * size
         for begin in range(0, end, size):
             self._encode(samples[:, begin:min(begin + size, end)])
         self._kept = [samples[:, end:]]

@@ -1,0 +1,394 @@
+"""MP4 in particular: the same bytes every time, sound in sync, real capture times, and surviving a crash."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import struct
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from didlive.errors import OutputFailed
+from didlive.seams import StreamFormat
+from didlive.sinks import sink_for
+from didlive.sinks.memory import MemorySink
+from didlive.sinks.recorder import PacedSink, QueuedSink
+from didlive.sinks.video import Mp4Sink
+from didlive.types import F32, Frame, Stamp
+
+SIZE, RATE_HZ, SOUND_HZ = 64, 25.0, 16000
+
+
+def frame(number: int, captured_ns: int | None = None) -> Frame:
+    image = np.full((SIZE, SIZE, 3), (number * 9) % 256, np.uint8)
+    image[:, number % SIZE] = (255, 0, 0)
+    return Frame(image, Stamp(number, int(number * 1e9 / RATE_HZ) if captured_ns is None else captured_ns))
+
+
+def record(sink: Mp4Sink, count: int) -> None:
+    sink.open(StreamFormat(SIZE, SIZE, RATE_HZ))
+    for number in range(count):
+        sink.write(frame(number))
+    sink.close()
+
+
+def boxes(path: Path) -> list[str]:
+    """Names of the top-level boxes of an MP4 file."""
+    data, at, names = path.read_bytes(), 0, []
+    while at < len(data):
+        size, name = struct.unpack(">I4s", data[at:at + 8])
+        names.append(name.decode())
+        at += size
+    return names
+
+
+def clip_with_clicks(path: Path, seconds: float, clicks_s: tuple[float, ...], start_s: float = 0.0,
+                     sound_start_s: float = 0.0) -> None:
+    """Make a clip: pictures from `start_s`, sound from `sound_start_s`, a click at each of `clicks_s` (clip time)."""
+    with av.open(str(path), "w", format="matroska") as container:
+        video = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        video.width = video.height = SIZE
+        video.pix_fmt = "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=SOUND_HZ)
+        sound.layout = "mono"
+        for number in range(round(seconds * 25)):
+            picture = av.VideoFrame.from_ndarray(frame(number).image, format="rgb24")
+            picture.pts, picture.time_base = number + round(start_s * 25), Fraction(1, 25)
+            container.mux(video.encode(picture))
+        container.mux(video.encode(None))
+        samples = np.zeros((1, round((seconds + start_s - sound_start_s + 1.0) * SOUND_HZ)), np.int16)
+        for click_s in clicks_s:
+            at = round((click_s - sound_start_s) * SOUND_HZ)
+            samples[0, at:at + 32] = 20000
+        for begin in range(0, samples.shape[1], 800):
+            block = av.AudioFrame.from_ndarray(samples[:, begin:begin + 800], format="s16", layout="mono")
+            block.sample_rate, block.time_base = SOUND_HZ, Fraction(1, SOUND_HZ)
+            block.pts = begin + round(sound_start_s * SOUND_HZ)
+            container.mux(sound.encode(block))
+        container.mux(sound.encode(None))
+
+
+def sound_of(path: Path) -> tuple[F32, int]:
+    """Return samples placed by their time stamps (index 0 is time 0), and the rate."""
+    with av.open(str(path)) as container:
+        rate = container.streams.audio[0].rate
+        track = np.zeros(rate * 20, np.float32)
+        end = 0
+        for block in container.decode(audio=0):
+            begin = round(float(block.pts * block.time_base) * rate)
+            samples = block.to_ndarray()[0]
+            if begin < 0:
+                samples, begin = samples[-begin:], 0
+            track[begin:begin + samples.size] = samples
+            end = max(end, begin + samples.size)
+        return track[:end], rate
+
+
+def clicks_of(path: Path) -> list[float]:
+    track, rate = sound_of(path)
+    loud = np.flatnonzero(np.abs(track) > 0.2)
+    starts = loud[np.flatnonzero(np.diff(loud, prepend=-rate) > rate // 4)]
+    return [float(start) / rate for start in starts]
+
+
+def length_s(path: Path, kind: str) -> float:
+    with av.open(str(path)) as container:
+        stream = (container.streams.video if kind == "video" else container.streams.audio)[0]
+        return float(stream.duration * stream.time_base)
+
+
+def test_same_frames_same_bytes(tmp_path: Path):
+    # Not smaller: x264 itself reads stray memory for pictures of 64 px and then differs by a few bytes.
+    clip, side = tmp_path / "clip.mkv", 4 * SIZE
+    clip_with_clicks(clip, 2.0, (0.5,))
+    for name in ("a", "b"):
+        sink = Mp4Sink(tmp_path / f"{name}.mp4", audio_from=clip)
+        sink.open(StreamFormat(side, side, RATE_HZ))
+        for number in range(50):
+            sink.write(Frame(np.tile(frame(number).image, (4, 4, 1)), Stamp(number, 0)))
+        sink.close()
+        time.sleep(1.1 if name == "a" else 0)  # A creation time would show.
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_index_comes_first_and_colours_are_tagged(tmp_path: Path):
+    for real_time in (False, True):
+        path = tmp_path / f"{real_time}.mp4"
+        record(Mp4Sink(path, real_time=real_time), 60)
+        names = boxes(path)
+        assert names.index("moov") < names.index("mdat") and "moof" not in names
+        with av.open(str(path)) as container:
+            context = container.streams.video[0].codec_context
+            assert (context.color_primaries, context.color_trc, context.colorspace, context.color_range) == (1, 1, 1, 1)
+            assert context.pix_fmt == "yuv420p" and context.name == "h264"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["False.mp4", "True.mp4"]
+
+
+@pytest.mark.parametrize("real_time", [False, True])
+def test_sound_is_kept_in_sync_and_trimmed(tmp_path: Path, real_time: bool):
+    clip = tmp_path / "clip.mkv"
+    clip_with_clicks(clip, 3.0, (0.5, 1.5, 2.5))
+    out = tmp_path / "out.mp4"
+    record(Mp4Sink(out, audio_from=clip, real_time=real_time), 50)
+    assert clicks_of(out) == pytest.approx([0.5, 1.5], abs=0.01)
+    assert length_s(out, "video") == pytest.approx(2.0, abs=0.001)
+    assert length_s(out, "sound") == pytest.approx(2.0, abs=0.03)
+
+
+@pytest.mark.parametrize(("start_s", "sound_start_s"), [(0.4, 0.0), (0.0, 0.4)])
+def test_sound_is_timed_from_the_first_picture(tmp_path: Path, start_s: float, sound_start_s: float):
+    clip = tmp_path / "clip.mkv"
+    clip_with_clicks(clip, 3.0, (1.0,), start_s, sound_start_s)
+    out = tmp_path / "out.mp4"
+    record(Mp4Sink(out, audio_from=clip), 75)
+    assert clicks_of(out) == pytest.approx([1.0 - start_s], abs=0.01)
+
+
+def test_clip_without_sound_gives_none(tmp_path: Path):
+    silent = tmp_path / "silent.mp4"
+    record(Mp4Sink(silent), 5)
+    out = tmp_path / "out.mp4"
+    record(Mp4Sink(out, audio_from=silent), 5)
+    with av.open(str(out)) as container:
+        assert not container.streams.audio
+
+
+def test_stereo_wave_of_an_unusual_rate(tmp_path: Path):
+    path = tmp_path / "sound.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(37000)
+        file.writeframes(np.full((37000, 2), 9000, np.int16).tobytes())
+    out = tmp_path / "out.mp4"
+    record(Mp4Sink(out, audio_from=path), 25)
+    track, rate = sound_of(out)
+    assert rate == 48000 and track.size / rate == pytest.approx(1.0, abs=0.03)
+    assert np.median(track) == pytest.approx(9000 / 32768, abs=0.01)
+
+
+def test_sound_that_cannot_be_read_or_would_be_overwritten(tmp_path: Path):
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"nothing")
+    for audio_from, text in ((bad, "cannot be read"), (tmp_path / "absent.mp4", "cannot be read")):
+        with pytest.raises(OutputFailed, match=text):
+            Mp4Sink(tmp_path / "out.mp4", audio_from=audio_from).open(StreamFormat(SIZE, SIZE, 25.0))
+    with pytest.raises(OutputFailed, match="replace the driving clip"):
+        Mp4Sink(bad, audio_from=bad).open(StreamFormat(SIZE, SIZE, 25.0))
+    assert list(tmp_path.iterdir()) == [bad]
+
+
+def test_real_capture_times_are_kept(tmp_path: Path):
+    times_ms = [0, 33, 70, 170, 171, 171, 300, 1000]
+    sink = sink_for(tmp_path / "live.mp4", real_time=True)
+    sink.open(StreamFormat(SIZE, SIZE, 30.0))
+    for number, at_ms in enumerate(times_ms):
+        sink.write(frame(number, 5_000_000_000 + at_ms * 1_000_000))
+    sink.close()
+    with av.open(str(tmp_path / "live.mp4")) as container:
+        got = [float(picture.pts * picture.time_base) * 1000 for picture in container.decode(video=0)]
+    assert got == pytest.approx(times_ms, abs=0.1)
+
+
+CHILD = textwrap.dedent("""
+    import sys, time
+    import numpy as np
+    from didlive.seams import StreamFormat
+    from didlive.sinks import sink_for
+    from didlive.types import Frame, Stamp
+    sink = sink_for(sys.argv[1], real_time=True)
+    sink.open(StreamFormat(64, 64, 25.0))
+    for number in range(100000):
+        image = np.full((64, 64, 3), number % 256, np.uint8)
+        sink.write(Frame(image, Stamp(number, number * 40_000_000)))
+        if number == 400:
+            print("enough", flush=True)
+        if number > 400:
+            time.sleep(0.01)
+""")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
+def test_recording_survives_kill(tmp_path: Path):
+    with subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path / "live.mp4")], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"enough\n"
+        child.kill()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["live.recording.mp4"]
+    left = tmp_path / "live.recording.mp4"
+    with av.open(str(left)) as container:
+        pictures = [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
+    assert len(pictures) >= 250
+    assert all(abs(int(picture.mean()) - number % 256) <= 3 for number, picture in enumerate(pictures))
+    record(Mp4Sink(tmp_path / "live.mp4", real_time=True), 30)
+    assert left.exists() and (tmp_path / "live.mp4").exists()
+
+
+def test_failed_recording_is_kept_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    sink = Mp4Sink(tmp_path / "live.mp4", real_time=True)
+    sink.open(StreamFormat(SIZE, SIZE, 25.0))
+    for number in range(200):
+        sink.write(frame(number))
+
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sink, "_next_pts", full)
+    with pytest.raises(OutputFailed, match=r"disk is full.*live\.recording\.mp4"):
+        sink.write(frame(200))
+    sink.close()
+    with av.open(str(tmp_path / "live.recording.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) >= 100
+
+
+def test_aborted_recording_leaves_nothing(tmp_path: Path):
+    sink = Mp4Sink(tmp_path / "live.mp4", real_time=True)
+    sink.open(StreamFormat(SIZE, SIZE, 25.0))
+    for number in range(60):
+        sink.write(frame(number))
+    sink.abort()
+    assert list(tmp_path.iterdir()) == []
+
+
+class Gate(MemorySink):
+    """A sink that waits before each write until it is let go, and can fail."""
+
+    def __init__(self) -> None:
+        super().__init__(keep=1000)
+        self.go, self.entered, self.fail, self.closed, self.aborted = (threading.Event(), threading.Event(), False, 0, 0)
+
+    def write(self, frame: Frame) -> None:
+        self.entered.set()
+        self.go.wait(10)
+        if self.fail:
+            raise OutputFailed("the disk is full")
+        super().write(frame)
+
+    def close(self) -> None:
+        self.closed += 1
+        super().close()
+
+    def abort(self) -> None:
+        self.aborted += 1
+        super().abort()
+
+
+FORMAT = StreamFormat(SIZE, SIZE, 25.0)
+
+
+def test_queue_drops_what_does_not_fit_and_drains_on_close():
+    gate = Gate()
+    queued = QueuedSink(gate, depth=3)
+    queued.open(FORMAT)
+    queued.write(frame(0))
+    assert gate.entered.wait(5)
+    for number in range(1, 6):
+        queued.write(frame(number))
+    assert queued.dropped == 2
+    gate.go.set()
+    queued.close()
+    queued.close()
+    assert [item.stamp.sequence for item in gate.frames] == [0, 1, 2, 3]
+    assert (queued.written, queued.dropped, queued.error, gate.closed) == (4, 2, None, 1)
+    queued.write(frame(9))
+    assert queued.dropped == 3
+
+
+def test_queue_surfaces_errors_as_state():
+    gate = Gate()
+    gate.fail = True
+    gate.go.set()
+    queued = QueuedSink(gate)
+    queued.open(FORMAT)
+    queued.write(frame(0))
+    queued.close()
+    assert "disk is full" in str(queued.error) and queued.dropped == 1 and queued.written == 0
+    queued.write(frame(1))
+
+
+def test_queue_close_is_limited_and_abort_drops_all():
+    gate = Gate()
+    queued = QueuedSink(gate, drain_s=0.1)
+    queued.open(FORMAT)
+    for number in range(3):
+        queued.write(frame(number))
+    assert gate.entered.wait(5)
+    queued.close()
+    assert "did not finish" in str(queued.error)
+    gate.go.set()
+    queued.close()
+    assert gate.closed == 1 and queued.dropped == 2
+    gate.go.clear()
+    gate.entered.clear()
+    queued.open(FORMAT)
+    queued.write(frame(0))
+    assert gate.entered.wait(5)
+    queued.write(frame(1))
+    gate.go.set()
+    queued.abort()
+    assert gate.aborted == 1
+
+
+def test_queued_recording_of_a_real_file(tmp_path: Path):
+    queued = QueuedSink(Mp4Sink(tmp_path / "live.mp4", real_time=True), depth=200)
+    queued.open(FORMAT)
+    for number in range(100):
+        queued.write(frame(number))
+    queued.close()
+    assert queued.error is None and queued.written == 100
+    with av.open(str(tmp_path / "live.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 100
+
+
+def test_open_error_is_raised_at_once(tmp_path: Path):
+    with pytest.raises(OutputFailed):
+        QueuedSink(Mp4Sink(tmp_path / "no" / "a.mp4")).open(FORMAT)
+
+
+def test_paced_sink_repeats_the_last_frame_and_takes_the_newest():
+    memory = MemorySink(keep=1000)
+    paced = PacedSink(memory, rate_hz=200.0)
+    paced.open(FORMAT)
+    for number in range(3):
+        paced.write(frame(number))
+    deadline = time.monotonic() + 10
+    while paced.written < 5 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    paced.write(frame(7))
+    while memory.frames[-1].stamp.sequence != 7 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    paced.close()
+    paced.close()
+    sequences = [item.stamp.sequence for item in memory.frames]
+    assert sequences == sorted(sequences) and sequences[-1] == 7 and set(sequences) <= {0, 1, 2, 7}
+    assert paced.repeated >= 2 and paced.error is None and paced.written == len(sequences)
+
+
+def test_paced_sink_keeps_its_failure_as_state():
+    gate = Gate()
+    gate.fail = True
+    gate.go.set()
+    paced = PacedSink(gate, rate_hz=100.0)
+    paced.open(FORMAT)
+    paced.write(frame(0))
+    assert gate.entered.wait(5)
+    paced.close()
+    assert "disk is full" in str(paced.error)
+
+
+def test_unfinished_recordings_do_not_collide(tmp_path: Path):
+    (tmp_path / "live.recording.mp4").write_bytes(b"older")
+    record(Mp4Sink(tmp_path / "live.mp4", real_time=True), 10)
+    assert (tmp_path / "live.recording.mp4").read_bytes() == b"older"
+    assert os.path.getsize(tmp_path / "live.mp4") > 500
