@@ -266,7 +266,8 @@ class Gate(MemorySink):
 
     def __init__(self) -> None:
         super().__init__(keep=1000)
-        self.go, self.entered, self.fail, self.closed, self.aborted = (threading.Event(), threading.Event(), False, 0, 0)
+        self.go, self.entered = threading.Event(), threading.Event()
+        self.fail, self.closed, self.aborted = False, 0, 0
 
     def write(self, frame: Frame) -> None:
         self.entered.set()
