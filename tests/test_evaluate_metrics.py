@@ -163,7 +163,8 @@ def test_mean_skips_what_is_missing():
 def test_identity_without_dlib_is_null_with_the_reason(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("didlive.evaluate.identity.find_spec", lambda name: None)
     identity = Identity()
-    assert identity.describe(*(lambda image, seen: (image, seen.landmarks))(*photo())) is None
+    image, seen = photo()
+    assert identity.describe(image, seen.landmarks) is None
     assert "didlive[evaluate]" in identity.missing
 
 

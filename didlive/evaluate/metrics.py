@@ -1,7 +1,7 @@
 """How good a reenactment is, as numbers over tracked arrays; nothing here needs a model.
 
-Cross-reenactment follows the project's reference tool: motion is measured relative to the first frame of each side,
-as in LivePortrait's relative mode.
+In cross-reenactment there is no true picture: motion is compared, relative to the first frame of each side, as in
+LivePortrait's relative mode (Guo 2024).
 """
 
 from __future__ import annotations

@@ -35,6 +35,20 @@ def even(image: U8) -> U8:
     return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
+def cut_to_whole_fragments(path: Path) -> None:
+    """Shorten a fragmented MP4 to its last complete fragment: a torn one makes players report a damaged file."""
+    with open(path, "r+b") as file:
+        length, at, whole = path.stat().st_size, 0, 0
+        while len(head := file.read(8)) == 8:
+            at += max(8, int.from_bytes(head[:4], "big"))
+            if at > length:
+                break
+            if head[4:] == b"mdat":
+                whole = at
+            file.seek(at)
+        file.truncate(whole)
+
+
 class Mp4Sink(FileSink):
     """Writes H.264 (4:2:0, BT.709 limited range) and, when asked, the sound of a clip as AAC.
 
@@ -142,6 +156,7 @@ class Mp4Sink(FileSink):
         if self.real_time and self.written and self._part in self._asides:
             # What was recorded cannot be repeated: it stays, although the disk is full.
             self._asides.remove(self._part)
+            cut_to_whole_fragments(self._part)
             error.args = (f"{error}; what was recorded until then is in {self._part}",)
         super()._fail(error)
 
