@@ -35,8 +35,9 @@ def even(image: U8) -> U8:
     return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def cut_to_whole_fragments(path: Path) -> None:
-    """Shorten a fragmented MP4 to its last complete fragment: a torn one makes players report a damaged file."""
+def cut_to_whole_fragments(path: Path) -> int:
+    """Shorten a fragmented MP4 to its last complete fragment (a torn one makes players report a damaged file); return
+    the bytes that are left. Raises OSError."""
     with open(path, "r+b") as file:
         length, at, whole = path.stat().st_size, 0, 0
         while len(head := file.read(8)) == 8:
@@ -47,6 +48,7 @@ def cut_to_whole_fragments(path: Path) -> None:
                 whole = at
             file.seek(at)
         file.truncate(whole)
+    return whole
 
 
 class Mp4Sink(FileSink):
@@ -155,9 +157,10 @@ class Mp4Sink(FileSink):
         self._release()
         if self.real_time and self.written and self._part in self._asides:
             # What was recorded cannot be repeated: it stays, although the disk is full.
-            self._asides.remove(self._part)
-            cut_to_whole_fragments(self._part)
-            error.args = (f"{error}; what was recorded until then is in {self._part}",)
+            with suppress(OSError):
+                if cut_to_whole_fragments(self._part):
+                    self._asides.remove(self._part)
+                    error.args = (f"{error}; what was recorded until then is in {self._part}",)
         super()._fail(error)
 
     def _with_index_first(self) -> Path:
