@@ -72,34 +72,35 @@ class Presence(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Motion:
-    """The performer's motion, free of identity of place: what is transferred.
+class Measure:
+    """One face taken apart: expression, pose, place.
 
-    shape: (478, 3) float32 head-local landmarks, unit = RMS radius of the rigid points.
-    neutral: (478, 3) float32 head-local landmarks of the performer's neutral face.
-    rotation: (3, 3) float32 head rotation relative to the neutral pose, image axes.
-    rotation_absolute: (3, 3) float32 head rotation towards the camera, image axes.
-    translation: (2,) float32 move of the head from its neutral place, in units of the neutral head scale.
-    scale: head size relative to neutral (1.0 = unchanged).
-    lids: (2,) float32 eye opening (image left, image right) as a fraction of the performer's own neutral, 0 = closed.
-    gaze: (2, 2) float32 iris offset from the eye centre per eye (x right, y down) in units of the eye width,
-        minus the neutral gaze when motion is relative.
-    blendshapes, blendshapes_neutral: (52,) float32.
-    strength: 0..1, how far the motion applies (less than 1 while easing to neutral).
+    shape: (478, 3) head-local landmarks, unit = RMS radius of the rigid points. rotvec: (3,) head rotation, radians,
+    image axes. centre: (2,) px, centre of the rigid points. scale: (1,) px. lids: (2,) eye opening over eye width
+    (image left, image right). gaze: (2, 2) iris offset from the eye centre over eye width. blendshapes: (52,).
+    All float32.
     """
 
     shape: F32
-    neutral: F32
-    rotation: F32
-    rotation_absolute: F32
-    translation: F32
-    scale: float
+    rotvec: F32
+    centre: F32
+    scale: F32
     lids: F32
     gaze: F32
     blendshapes: F32
-    blendshapes_neutral: F32
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """The performer's motion: `now` against the performer's own `neutral`.
+
+    lids: (2,) float32 eye opening in the performer's own range: 0 = closed, 1 = as in neutral.
+    """
+
+    now: Measure
+    neutral: Measure
+    lids: F32
     presence: Presence
-    strength: float
     stamp: Stamp
 
 
@@ -111,7 +112,6 @@ class Drive:
     rotation: (3, 3) float32 rotation of the portrait's head relative to the portrait's own pose, image axes.
     centre: (3,) float32 px, head origin after the move; scale: size relative to the portrait.
     lids: (2,) float32 0 = closed, 1 = as in the portrait (image left, image right).
-    iris: (2, 2) float32 px shift of each iris relative to its eye's corners (image left, image right).
     """
 
     landmarks: F32
@@ -119,7 +119,6 @@ class Drive:
     centre: F32
     scale: float
     lids: F32
-    iris: F32
     presence: Presence
     stamp: Stamp
 

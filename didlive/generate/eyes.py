@@ -1,0 +1,220 @@
+"""Eyeballs behind the lids: white and iris from the portrait, completed where the lids hid them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..geometry import EYE_CORNERS, EYE_RINGS, IRISES
+from ..types import F32, U8
+from .matte import fill_holes
+from .raster import blend, rasterise
+
+OVERSAMPLE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Eye:
+    """One eyeball and its lid edges.
+
+    white: (h, w, 3) float32 RGB without iris; iris: (h, w, 4) float32 premultiplied RGBA (0..255); edge: (h, w, 3)
+    float32, what the lid edges (lashes, lines, shadow) add to plain lid skin. All at (x0, y0) px of the crop.
+    centre (2,) px and radius px of the iris. band: (32, 2) px, the eye ring and the same ring further out.
+    """
+
+    side: int
+    white: F32
+    iris: F32
+    edge: F32
+    x0: int
+    y0: int
+    centre: F32
+    radius: float
+    band: F32
+
+
+# Width of the lid edges above and below the eye, in eye widths.
+EDGE_ABOVE, EDGE_BELOW = 0.13, 0.085
+_RING = 16
+_BAND_TRIANGLES = np.array([t for i in range(_RING) for t in (
+    (i, _RING + i, (i + 1) % _RING), ((i + 1) % _RING, _RING + i, _RING + (i + 1) % _RING))], dtype=np.int32)
+_BAND_ORDER = np.arange(len(_BAND_TRIANGLES), dtype=np.int32)
+
+
+def _band(ring: F32, width: float) -> F32:
+    """Return (32, 2) px: the ring, and it moved outwards by the width of the lid edge."""
+    along = np.roll(ring, -1, 0) - np.roll(ring, 1, 0)
+    normal = np.stack([along[:, 1], -along[:, 0]], 1)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
+    # The ring runs clockwise on the screen for both eyes: the normal points out.
+    reach = np.full((_RING, 1), EDGE_BELOW * width, dtype=np.float32)
+    reach[1:8] = EDGE_ABOVE * width
+    reach[[0, 8]] = 0.5 * EDGE_BELOW * width
+    return np.concatenate([ring, ring + normal * reach]).astype(np.float32)
+
+
+def paint_out(image: U8, landmarks: F32) -> U8:
+    """Return the crop (H, W, 3) with plain lid skin in place of both eyes and their lashes."""
+    out = image.copy()
+    for side in (0, 1):
+        ring = landmarks[EYE_RINGS[side], :2]
+        a, b = (landmarks[i, :2] for i in EYE_CORNERS[side])
+        width = float(np.linalg.norm(a - b))
+        outer = _band(ring, width)[_RING:]
+        margin = 0.30 * width
+        x0, y0 = np.maximum(np.floor(outer.min(0) - margin), 0).astype(int)
+        x1, y1 = np.minimum(np.ceil(outer.max(0) + margin), [image.shape[1], image.shape[0]]).astype(int)
+        patch = image[y0:y1, x0:x1].astype(np.float32)
+        h, w = patch.shape[:2]
+        hole = polygon_mask(np.maximum(outer, 0), int(x0), int(y0), w, h)
+        filled = fill_holes(patch, (hole < 0.01).astype(np.float32))
+        soft = cv2.GaussianBlur(hole, (0, 0), max(0.6, 0.02 * width))[:, :, None]
+        out[y0:y1, x0:x1] = np.clip(patch * (1 - soft) + filled * soft + 0.5, 0, 255).astype(np.uint8)
+    return out
+
+
+def polygon_mask(points: F32, x0: int, y0: int, width: int, height: int) -> F32:
+    """Return (height, width) float32 coverage 0..1 of a polygon (N, 2) px, antialiased by supersampling."""
+    k = OVERSAMPLE
+    canvas = np.zeros((height * k, width * k), dtype=np.uint8)
+    # Pixel centres are at integers, so a big pixel spans -0.5..0.5 around them.
+    scaled = (points - [x0, y0] + 0.5) * k - 0.5
+    cv2.fillPoly(canvas, [np.round(scaled * 16).astype(np.int32)], 255, cv2.LINE_8, 4)
+    return np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32) / 255
+
+
+def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
+    """Cut an eyeball out of the crop (H, W, 3) RGB with its landmarks (478, 3) px; `painted` is `paint_out`'s result."""
+    ring = landmarks[EYE_RINGS[side], :2]
+    a, b = (landmarks[i, :2] for i in EYE_CORNERS[side])
+    width = float(np.linalg.norm(a - b))
+    centre, radius = _iris(landmarks, side, width)
+    reach = np.array([width * 0.95, width * 0.75])
+    middle = (a + b) / 2
+    x0, y0 = np.maximum(np.floor(middle - reach), 0).astype(int)
+    x1, y1 = np.minimum(np.ceil(middle + reach), [image.shape[1], image.shape[0]]).astype(int)
+    patch = image[y0:y1, x0:x1].astype(np.float32)
+    h, w = patch.shape[:2]
+    inside = polygon_mask(ring, x0, y0, w, h)
+    yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)
+    distance = np.hypot(xx + x0 - centre[0], yy + y0 - centre[1])
+    white = _white(patch, inside, distance, radius)
+    iris = _complete_iris(patch, inside, distance, centre - [x0, y0], radius)
+    soft = max(0.9, 0.10 * radius)
+    alpha = np.clip((radius + soft - distance) / (2 * soft), 0, 1)[:, :, None]
+    edge = patch - painted[y0:y1, x0:x1].astype(np.float32)
+    return Eye(side, white, np.concatenate([iris * alpha, 255 * alpha], 2).astype(np.float32), edge, int(x0), int(y0),
+               centre, radius, _band(ring, width))
+
+
+def _iris(landmarks: F32, side: int, width: float) -> tuple[F32, float]:
+    points = landmarks[IRISES[side], :2]
+    radius = float(np.linalg.norm(points[1:] - points[0], axis=1).mean())
+    return points[0].astype(np.float32), float(np.clip(radius, 0.14 * width, 0.30 * width))
+
+
+def _white(patch: F32, inside: F32, distance: F32, radius: float) -> F32:
+    known = ((inside > 0.6) & (distance > radius * 1.15)).astype(np.float32)
+    if known.sum() < 6:
+        # A narrow eye shows no white at all: take its lightest pixels.
+        light = patch.sum(2)
+        visible = inside > 0.5
+        level = np.percentile(light[visible], 80) if visible.any() else light.max()
+        known = (visible & (light >= level)).astype(np.float32)
+    return fill_holes(patch, known)
+
+
+def _complete_iris(patch: F32, inside: F32, distance: F32, centre: F32, radius: float) -> F32:
+    """Fill the hidden part of the iris disc from its mirror images, then smoothly."""
+    h, w = distance.shape
+    visible = ((inside > 0.7) & (distance < radius * 1.05)).astype(np.float32)
+    filled, known = patch * visible[:, :, None], visible.copy()
+    cx, cy = float(centre[0]), float(centre[1])
+    flips = (
+        np.array([[1, 0, 0], [0, -1, 2 * cy]], np.float32),
+        np.array([[-1, 0, 2 * cx], [0, 1, 0]], np.float32),
+        np.array([[-1, 0, 2 * cx], [0, -1, 2 * cy]], np.float32),
+    )
+    for flip in flips:
+        mirrored = cv2.warpAffine(patch * visible[:, :, None], flip, (w, h))
+        there = cv2.warpAffine(visible, flip, (w, h))
+        use = (known < 0.5) & (there > 0.6)
+        filled[use] = mirrored[use] / there[use][:, None]
+        known[use] = 1
+    return fill_holes(filled, known)
+
+
+def draw_eye(out: U8, eye: Eye, source: F32, target: F32, opening: float) -> None:
+    """Draw one eye into `out` (H, W, 3) in place: the ball inside the target lids, then the edges of the lids.
+
+    source, target: (478, 3) landmarks px of the crop; opening: 0 closed, 1 as in the portrait.
+    """
+    ring = np.ascontiguousarray(target[EYE_RINGS[eye.side], :2])
+    matrix = _similarity(source, target, eye)
+    # Lid edges keep their thickness: they turn and grow with the eye but are not stretched by the closing lid.
+    outer = ring + (eye.band[_RING:] - eye.band[:_RING]) @ matrix[:, :2].T
+    band = np.concatenate([ring, outer]).astype(np.float32)
+    low, high = np.floor(band.min(0)).astype(int) - 2, np.ceil(band.max(0)).astype(int) + 3
+    x0, y0 = max(0, int(low[0])), max(0, int(low[1]))
+    x1, y1 = min(out.shape[1], int(high[0])), min(out.shape[0], int(high[1]))
+    if x1 - x0 < 3 or y1 - y0 < 3:
+        return
+    size = (x1 - x0, y1 - y0)
+    mask = polygon_mask(ring, x0, y0, *size)
+    if opening < 0.15:
+        mask *= max(0.0, opening / 0.15)
+    if mask.max() > 0.02:
+        _draw_ball(out, eye, matrix, target, ring, mask, (x0, y0), size, opening)
+    map_x = np.full((size[1], size[0]), -1e4, dtype=np.float32)
+    map_y = map_x.copy()
+    rasterise(band - np.array([x0, y0], np.float32), eye.band - np.array([eye.x0, eye.y0], np.float32),
+              _BAND_TRIANGLES, _BAND_ORDER, map_x, map_y)
+    edge = cv2.remap(eye.edge, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    if opening < 0.4:
+        # Two lid edges meet in one line: without the eyeball between them nothing else smooths it.
+        edge = cv2.GaussianBlur(edge, (0, 0), 0.5 + 0.5 * (1 - opening / 0.4))
+    region = out[y0:y1, x0:x1]
+    region[:] = np.clip(region + edge * (1 - mask)[:, :, None] + 0.5, 0, 255).astype(np.uint8)
+
+
+def _draw_ball(out: U8, eye: Eye, matrix: F32, target: F32, ring: F32, mask: F32, at: tuple[int, int],
+               size: tuple[int, int], opening: float) -> None:
+    to_roi = np.array([[1, 0, -at[0]], [0, 1, -at[1]]], dtype=np.float32)
+    white = cv2.warpAffine(eye.white, _chain(to_roi, matrix, eye), size, borderMode=cv2.BORDER_REPLICATE)
+    # The iris moves on its own: same turn and size, placed at its target.
+    own = matrix.copy()
+    own[:, 2] = target[IRISES[eye.side][0], :2] - own[:, :2] @ eye.centre
+    iris = cv2.warpAffine(eye.iris, _chain(to_roi, own, eye), size)
+    ball = iris[:, :, :3] + white * (1 - iris[:, :, 3:] / 255)
+    blend(ball * _lid_shadow(ring, at[0], at[1], size, opening), mask, out, at[0], at[1])
+
+
+def _similarity(source: F32, target: F32, eye: Eye) -> F32:
+    a, b = EYE_CORNERS[eye.side]
+    s, t = source[b, :2] - source[a, :2], target[b, :2] - target[a, :2]
+    k = complex(*t) / complex(*s)
+    m = np.array([[k.real, -k.imag], [k.imag, k.real]], dtype=np.float32)
+    shift = (target[a, :2] + target[b, :2]) / 2 - m @ ((source[a, :2] + source[b, :2]) / 2)
+    return np.concatenate([m, shift[:, None]], 1).astype(np.float32)
+
+
+def _chain(to_roi: F32, matrix: F32, eye: Eye) -> F32:
+    """From the eye's own patch to the region drawn."""
+    shifted = matrix.copy()
+    shifted[:, 2] = matrix[:, :2] @ np.array([eye.x0, eye.y0], np.float32) + matrix[:, 2] + to_roi[:, 2]
+    return shifted
+
+
+def _lid_shadow(ring: F32, x0: int, y0: int, size: tuple[int, int], opening: float) -> F32:
+    """(h, w, 1) darkening under an upper lid that came down; the portrait's own shadow is in its pixels already."""
+    w, h = size
+    lowered = min(max(1 - opening, 0.0), 1.0)
+    if lowered < 0.05:
+        return np.ones((h, w, 1), dtype=np.float32)
+    upper = ring[:9][np.argsort(ring[:9, 0])]
+    edge = np.interp(np.arange(w) + x0, upper[:, 0], upper[:, 1]).astype(np.float32)
+    depth = np.arange(h, dtype=np.float32)[:, None] + y0 - edge[None, :]
+    reach = max(1.0, 0.10 * float(np.ptp(ring[:, 0])))
+    return (1 - 0.4 * lowered * np.exp(-np.maximum(depth, 0) / reach))[:, :, None].astype(np.float32)

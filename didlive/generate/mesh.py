@@ -1,0 +1,139 @@
+"""The head mesh: the tracked face, and rings around it that carry hair, ears and neck."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..geometry import CHIN, EYE_RINGS, LIPS_INNER, OVAL, HeadLocal, tessellation
+from ..types import F32
+
+FACE_POINTS = 468
+# Distance of each ring from the face's middle, in oval radii.
+RINGS = (1.06, 1.13, 1.22, 1.34, 1.5, 1.7, 1.95, 2.3, 2.8, 3.6)
+# How much of the jaw's own movement (opening, smile) the first rings share.
+FOLLOW = (0.72, 0.45, 0.24, 0.1, 0.03)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMesh:
+    """Vertices: 468 face points, then the rings from inside out (36 points each).
+
+    rest: (V, 3) px in the crop, depth in px. local: (R, 3) head-local position of the ring points. weight: (R,) how far
+    each ring point moves with the head. follow: (R,) share of the movement of its oval point. triangles: (T, 3) int32,
+    the first `outer` of them outside the face.
+    """
+
+    rest: F32
+    local: F32
+    weight: F32
+    follow: F32
+    triangles: np.ndarray
+    outer: int
+
+
+def strip(ring: np.ndarray) -> list[tuple[int, int, int]]:
+    """Triangulate a closed ring of landmarks that runs over the top and back below."""
+    half = len(ring) // 2
+    top, bottom = ring[:half + 1], np.concatenate([ring[:1], ring[:half - 1:-1]])
+    triangles = []
+    for i in range(half):
+        a, b, c, d = int(top[i]), int(top[i + 1]), int(bottom[i]), int(bottom[i + 1])
+        if a != c:
+            triangles.append((a, b, c))
+        if b != d:
+            triangles.append((b, d, c))
+    return triangles
+
+
+def _smoothstep(x: F32) -> F32:
+    x = np.clip(x, 0, 1)
+    return x * x * (3 - 2 * x)
+
+
+def build_mesh(landmarks: F32, local: HeadLocal, person: F32) -> HeadMesh:
+    """Return the mesh for landmarks (478, 3) px in a crop with person coverage (H, W) 0..1."""
+    height, width = person.shape
+    face = landmarks[:FACE_POINTS]
+    oval = face[OVAL]
+    middle = (oval[:, :2].max(0) + oval[:, :2].min(0)) / 2
+    ears = float((face[234, 2] + face[454, 2]) / 2)
+    back = ears + 0.25 * local.scale
+    rings = []
+    for factor in RINGS:
+        ring = oval.copy()
+        ring[:, :2] = _clip_to_box(middle, middle + (oval[:, :2] - middle) * factor, width, height)
+        # Off the face the surface turns away to the plane of the ears.
+        reach = _smoothstep(np.float32(min(1.0, (factor - 1) / 0.5)))
+        ring[:, 2] = oval[:, 2] + reach * (back - oval[:, 2])
+        rings.append(ring)
+    outside = np.concatenate(rings)
+    ring_local = ((outside - local.centre) @ local.rotation) / local.scale
+    weight = _head_weight(outside, ring_local, landmarks, local, person)
+    follow = np.repeat([*FOLLOW, *[0.0] * (len(RINGS) - len(FOLLOW))], len(OVAL)).astype(np.float32)
+    outer = _ring_triangles()
+    holes = [t for ring in (*EYE_RINGS, LIPS_INNER) for t in strip(ring)]
+    triangles = np.concatenate([outer, np.array(holes, np.int32), tessellation()]).astype(np.int32)
+    return HeadMesh(np.concatenate([face, outside]).astype(np.float32), ring_local.astype(np.float32),
+                    weight.astype(np.float32), follow, triangles, len(outer))
+
+
+def _clip_to_box(origin: F32, points: F32, width: int, height: int) -> F32:
+    """Pull points back along their ray from `origin` until they lie in the crop."""
+    ray = points - origin
+    high = np.array([width - 1, height - 1], dtype=np.float32)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = np.where(ray > 0, (high - origin) / ray, np.where(ray < 0, -origin / ray, np.inf))
+    return (origin + ray * np.minimum(1.0, reach.min(1, keepdims=True))).astype(np.float32)
+
+
+def _head_weight(points: F32, ring_local: F32, landmarks: F32, local: HeadLocal, person: F32) -> F32:
+    """1 on the head, falling over the neck to 0 on the shoulders and to 0 at the border of the crop."""
+    height, width = person.shape
+    chin = float((((landmarks[CHIN] - local.centre) @ local.rotation) / local.scale)[1])
+    neck = 1 - _smoothstep((ring_local[:, 1] - (chin - 0.35)) / 1.5)
+    # Far to the side nothing belongs to the head; hair does for some way.
+    side = 1 - _smoothstep((np.abs(ring_local[:, 0]) - 1.9) / 1.6)
+    border = np.minimum(np.minimum(points[:, 0], width - 1 - points[:, 0]),
+                        np.minimum(points[:, 1], height - 1 - points[:, 1])) / max(width, height)
+    # Where the person is cut by the border of the picture the warp must fade out over some way, or a torn edge would
+    # show; where only background lies there, the head moves freely up to it.
+    n = len(OVAL)
+    ends = np.round(points[-n:, :2]).astype(int)
+    cut = cv2.blur(person, (9, 9))[ends[:, 1].clip(0, height - 1), ends[:, 0].clip(0, width - 1)]
+    cut = np.maximum.reduce([np.roll(cut, k) for k in range(-2, 3)])
+    cut = np.mean([np.roll(cut, k) for k in range(-2, 3)], axis=0)
+    reach = 0.015 + 0.095 * np.clip(cut, 0, 1)
+    return neck * side * _smoothstep(border / np.tile(reach, len(RINGS)))
+
+
+def _ring_triangles() -> np.ndarray:
+    """Quad strips from the oval out through the rings."""
+    n = len(OVAL)
+    indices = [OVAL, *[FACE_POINTS + k * n + np.arange(n) for k in range(len(RINGS))]]
+    triangles = []
+    for inner, outer in zip(indices[:-1], indices[1:], strict=True):
+        for i in range(n):
+            j = (i + 1) % n
+            triangles += [(inner[i], outer[i], inner[j]), (inner[j], outer[i], outer[j])]
+    # Outermost first, so that nearer rings are drawn over farther ones.
+    return np.array(triangles[::-1], dtype=np.int32)
+
+
+def pose_mesh(mesh: HeadMesh, local: HeadLocal, target: F32, turned: F32, centre: F32, scale: float) -> F32:
+    """Return (V, 3) px vertices for the target landmarks (478, 3) px of the crop.
+
+    turned: (3, 3) head rotation after the move; centre: (3,) px; scale: head size relative to the portrait.
+    """
+    n = FACE_POINTS
+    rest = mesh.rest[n:]
+    carried = (mesh.local @ turned.T) * (local.scale * scale) + centre
+    moved = rest + mesh.weight[:, None] * (carried - rest)
+    # What the oval does beyond moving with the head: the jaw opens, cheeks lift.
+    rigid = (((mesh.rest[OVAL] - local.centre) @ local.rotation) @ turned.T) * scale + centre
+    own = target[OVAL] - rigid
+    # At the chin only the part that the neck skin shares; hair never follows.
+    moved += mesh.follow[:, None] * np.tile(own, (len(RINGS), 1))
+    return np.concatenate([target[:n], moved]).astype(np.float32)

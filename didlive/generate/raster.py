@@ -1,0 +1,107 @@
+"""Compiled inner loops: triangles to a backward map, and layers over a background. They release the GIL."""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from ..types import F32, U8
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def rasterise(points: F32, sources: F32, triangles: np.ndarray, order: np.ndarray, map_x: F32, map_y: F32) -> None:
+    """Draw triangles into a backward map, later ones over earlier ones.
+
+    points: (V, 2) px where the vertices are drawn. sources: (V, 2) px where they come from. triangles: (T, 3) int32.
+    order: (T,) drawing order. map_x, map_y: (H, W) float32, written in place: the source position of each covered pixel.
+    """
+    height, width = map_x.shape
+    for k in range(order.shape[0]):
+        t = order[k]
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        x0, y0, x1, y1, x2, y2 = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+        det = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if abs(det) < 1e-6:
+            continue
+        du1, du2 = sources[b, 0] - sources[a, 0], sources[c, 0] - sources[a, 0]
+        dv1, dv2 = sources[b, 1] - sources[a, 1], sources[c, 1] - sources[a, 1]
+        inv = 1.0 / det
+        ux = (du1 * (y2 - y0) - du2 * (y1 - y0)) * inv
+        uy = (du2 * (x1 - x0) - du1 * (x2 - x0)) * inv
+        vx = (dv1 * (y2 - y0) - dv2 * (y1 - y0)) * inv
+        vy = (dv2 * (x1 - x0) - dv1 * (x2 - x0)) * inv
+        top = max(0, int(math.ceil(min(y0, y1, y2) - 0.02)))
+        bottom = min(height - 1, int(math.floor(max(y0, y1, y2) + 0.02)))
+        for y in range(top, bottom + 1):
+            left, right = 1e9, -1e9
+            for e in range(3):
+                if e == 0:
+                    ax, ay, bx, by = x0, y0, x1, y1
+                elif e == 1:
+                    ax, ay, bx, by = x1, y1, x2, y2
+                else:
+                    ax, ay, bx, by = x2, y2, x0, y0
+                if ay > by:
+                    ax, ay, bx, by = bx, by, ax, ay
+                if y < ay - 0.02 or y > by + 0.02:
+                    continue
+                if by - ay < 1e-4:
+                    left, right = min(left, ax, bx), max(right, ax, bx)
+                    continue
+                f = min(1.0, max(0.0, (y - ay) / (by - ay)))
+                x = ax + f * (bx - ax)
+                left, right = min(left, x), max(right, x)
+            first = max(0, int(math.ceil(left - 0.02)))
+            last = min(width - 1, int(math.floor(right + 0.02)))
+            u = sources[a, 0] + (first - x0) * ux + (y - y0) * uy
+            v = sources[a, 1] + (first - x0) * vx + (y - y0) * vy
+            for x in range(first, last + 1):
+                map_x[y, x] = u
+                map_y[y, x] = v
+                u += ux
+                v += vx
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def soften_folds(image: U8, map_x: F32, map_y: F32) -> None:
+    """Smooth `image` (H, W, 4) in place where the map jumps: there one surface hides another behind a hard edge."""
+    height, width = map_x.shape
+    for y in range(1, height - 1):
+        for x in range(1, width - 1):
+            jump = abs(map_x[y, x + 1] - map_x[y, x] - 1) + abs(map_y[y, x + 1] - map_y[y, x])
+            jump = max(jump, abs(map_x[y + 1, x] - map_x[y, x]) + abs(map_y[y + 1, x] - map_y[y, x] - 1))
+            if jump > 3.0:
+                for dy, dx in ((0, 0), (0, 1), (1, 0)):
+                    for c in range(4):
+                        around = (int(image[y + dy, x + dx - 1, c]) + image[y + dy, min(x + dx + 1, width - 1), c]
+                                  + image[y + dy - 1, x + dx, c] + image[min(y + dy + 1, height - 1), x + dx, c])
+                        image[y + dy, x + dx, c] = (around + 2 * int(image[y + dy, x + dx, c])) // 6
+
+
+@numba.njit(cache=True, nogil=True)
+def over(layer: U8, background: U8, out: U8) -> None:
+    """Write premultiplied RGBA `layer` (H, W, 4) over RGB `background` (H, W, 3) into `out` (H, W, 3)."""
+    height, width = out.shape[:2]
+    for y in range(height):
+        for x in range(width):
+            rest = 255 - layer[y, x, 3]
+            if rest == 0:
+                for c in range(3):
+                    out[y, x, c] = layer[y, x, c]
+            else:
+                for c in range(3):
+                    out[y, x, c] = min(255, layer[y, x, c] + (background[y, x, c] * rest + 127) // 255)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def blend(layer: F32, mask: F32, out: U8, x0: int, y0: int) -> None:
+    """Mix RGB `layer` (h, w, 3) float32 into `out` (H, W, 3) at (x0, y0) with weights `mask` (h, w) 0..1."""
+    for y in range(layer.shape[0]):
+        for x in range(layer.shape[1]):
+            m = mask[y, x]
+            if m > 0.002:
+                for c in range(3):
+                    value = out[y0 + y, x0 + x, c] * (1 - m) + layer[y, x, c] * m
+                    out[y0 + y, x0 + x, c] = min(255, max(0, int(value + 0.5)))

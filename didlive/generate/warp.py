@@ -1,0 +1,112 @@
+"""The `warp` generator: real pixels of the portrait in layers - still background, head mesh, eyeballs, mouth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..geometry import OVAL, HeadLocal, head_box, head_local, head_rotation, portrait_landmarks
+from ..types import F32, U8, Drive, Patch, Portrait
+from .eyes import Eye, draw_eye, paint_out, prepare_eye
+from .matte import Matte, make_matte, refine_mask
+from .mesh import HeadMesh, build_mesh, pose_mesh
+from .mouth import Mouth, draw_mouth, prepare_mouth
+from .raster import over, rasterise, soften_folds
+
+
+@dataclass(frozen=True, slots=True)
+class WarpSource:
+    """A portrait prepared for the warp: everything of the crop whose top left corner is (x, y) px."""
+
+    portrait: Portrait
+    x: int
+    y: int
+    landmarks: F32
+    local: HeadLocal
+    mesh: HeadMesh
+    matte: Matte
+    eyes: tuple[Eye, Eye]
+    mouth: Mouth
+    identity_x: F32
+    identity_y: F32
+    uv: F32
+
+
+class WarpGenerator:
+    """Moves the portrait's own pixels; runs on one CPU core."""
+
+    def prepare(self, portrait: Portrait) -> WarpSource:
+        """Cut the crop, split person from background, build mesh, eyes and mouth."""
+        height, width = portrait.image.shape[:2]
+        bx0, by0, bx1, by1 = head_box(portrait.face.landmarks)
+        x, y = max(0, int(bx0)), max(0, int(by0))
+        x1, y1 = min(width, int(np.ceil(bx1))), min(height, int(np.ceil(by1)))
+        crop = np.ascontiguousarray(portrait.image[y:y1, x:x1])
+        landmarks = portrait_landmarks(portrait.face) - np.array([x, y, 0], dtype=np.float32)
+        local = head_local(landmarks, head_rotation(portrait.face))
+        h, w = crop.shape[:2]
+        coverage = person_coverage(portrait, x, y, crop, landmarks)
+        mesh = build_mesh(landmarks, local, coverage)
+        painted = paint_out(crop, landmarks)
+        matte = make_matte(painted, coverage)
+        eyes = prepare_eye(crop, painted, landmarks, 0), prepare_eye(crop, painted, landmarks, 1)
+        white = np.mean([_bright(eye.white) for eye in eyes], axis=0).astype(np.float32)
+        mouth = prepare_mouth(crop, landmarks, local, white)
+        identity_x, identity_y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
+        return WarpSource(portrait, x, y, landmarks, local, mesh, matte, eyes, mouth, identity_x, identity_y,
+                          np.ascontiguousarray(mesh.rest[:, :2]))
+
+    def generate(self, source: WarpSource, drive: Drive) -> Patch:
+        """Draw the crop for one drive."""
+        offset = np.array([source.x, source.y, 0], dtype=np.float32)
+        target, centre = drive.landmarks - offset, drive.centre - offset
+        turned = (drive.rotation @ source.local.rotation).astype(np.float32)
+        vertices = pose_mesh(source.mesh, source.local, target, turned, centre, drive.scale)
+        map_x, map_y = source.identity_x.copy(), source.identity_y.copy()
+        points = np.ascontiguousarray(vertices[:, :2])
+        rasterise(points, source.uv, source.mesh.triangles, _order(source.mesh, vertices), map_x, map_y)
+        person = np.asarray(cv2.remap(source.matte.person, map_x, map_y, cv2.INTER_CUBIC,
+                                      borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
+        soften_folds(person, map_x, map_y)
+        image = np.empty_like(source.matte.background)
+        over(person, source.matte.background, image)
+        for eye in source.eyes:
+            draw_eye(image, eye, source.landmarks, target, float(drive.lids[eye.side]))
+        draw_mouth(image, source.mouth, source.local, target, turned, centre, drive.scale)
+        return Patch(image, source.x, source.y, drive.stamp.mark("generate"), np.ascontiguousarray(person[:, :, 3]))
+
+
+def _order(mesh: HeadMesh, vertices: F32) -> np.ndarray:
+    """Rings from outside in, then the face from far to near."""
+    face = mesh.triangles[mesh.outer:]
+    depth = vertices[face, 2].mean(1)
+    return np.concatenate([np.arange(mesh.outer), mesh.outer + np.argsort(-depth)]).astype(np.int32)
+
+
+def _bright(white: F32) -> F32:
+    pixels = white.reshape(-1, 3)
+    level = pixels.sum(1)
+    return pixels[level >= np.percentile(level, 70)].mean(0)
+
+
+def person_coverage(portrait: Portrait, x: int, y: int, crop: U8, landmarks: F32) -> F32:
+    """Return (h, w) person coverage 0..1 of the crop: the portrait's own alpha, or a segmenter's mask.
+
+    The segmenter knows photos. When it does not even find the surroundings of the face (some drawings), everything
+    counts as person: then the background moves a little with the head instead of tearing.
+    """
+    h, w = crop.shape[:2]
+    if portrait.alpha is not None:
+        return portrait.alpha[y:y + h, x:x + w].astype(np.float32) / 255
+    from ..track.mediapipe import segment_person
+
+    oval = landmarks[OVAL, :2]
+    middle = oval.mean(0)
+    head = np.zeros((h, w), dtype=np.uint8)
+    cv2.fillPoly(head, [np.round(middle + (oval - middle) * 1.03).astype(np.int32)], 255, cv2.LINE_AA)
+    raw = segment_person(crop)
+    if float(raw[head > 0].mean()) < 0.5:
+        return np.ones((h, w), dtype=np.float32)
+    return np.maximum(refine_mask(crop, raw), head.astype(np.float32) / 255)

@@ -1,0 +1,168 @@
+"""Face topology and head geometry: landmark groups, the head-local frame, rotations.
+
+Landmark numbers are MediaPipe Face Mesh's. "Right" in a name means the performer's right, which is image left.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from .types import F32, Face
+
+BLENDSHAPES = (
+    "_neutral browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft "
+    "cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft eyeLookInRight "
+    "eyeLookOutLeft eyeLookOutRight eyeLookUpLeft eyeLookUpRight eyeSquintLeft eyeSquintRight eyeWideLeft "
+    "eyeWideRight jawForward jawLeft jawOpen jawRight mouthClose mouthDimpleLeft mouthDimpleRight mouthFrownLeft "
+    "mouthFrownRight mouthFunnel mouthLeft mouthLowerDownLeft mouthLowerDownRight mouthPressLeft mouthPressRight "
+    "mouthPucker mouthRight mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft "
+    "mouthSmileRight mouthStretchLeft mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft "
+    "noseSneerRight"
+).split()
+SHAPE_INDEX = {name: i for i, name in enumerate(BLENDSHAPES)}
+
+LANDMARKS = 478
+PORTRAIT_DEPTH = 1.3
+RIGID = np.array([10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 33, 263, 133, 362, 127, 356, 234, 454, 103, 332, 54, 284, 67,
+                  297, 109, 338])
+OVAL = np.array([10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148,
+                 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109])
+# Rings run from one corner over the top to the other corner and back below.
+LIPS_INNER = np.array([78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95])
+LIPS_OUTER = np.array([61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146])
+INNER_UPPER = np.array([191, 80, 81, 82, 13, 312, 311, 310, 415])
+INNER_LOWER = np.array([95, 88, 178, 87, 14, 317, 402, 318, 324])
+EYE_RINGS = (
+    np.array([33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7]),
+    np.array([362, 398, 384, 385, 386, 387, 388, 466, 263, 249, 390, 373, 374, 380, 381, 382]),
+)
+EYE_UPPER = tuple(ring[1:8] for ring in EYE_RINGS)
+EYE_LOWER = tuple(ring[:8:-1] for ring in EYE_RINGS)
+EYE_CORNERS = tuple((int(ring[0]), int(ring[8])) for ring in EYE_RINGS)
+# The next rings of skin around each eye, upper lid fold first: they follow the lid in part.
+LID_FOLDS = (np.array([247, 30, 29, 27, 28, 56, 190]), np.array([414, 286, 258, 257, 259, 260, 467]))
+IRISES = (np.arange(468, 473), np.arange(473, 478))
+BROWS = np.array([70, 63, 105, 66, 107, 46, 53, 52, 65, 55, 300, 293, 334, 296, 336, 276, 283, 282, 295, 285])
+BROW_SETS = (BROWS[:10], BROWS[10:])
+CHIN = 152
+
+_FLIP = np.diag([1.0, -1.0, -1.0]).astype(np.float32)
+
+
+class HeadLocal(NamedTuple):
+    """Landmarks without pose: `shape` (N, 3) = (landmarks - centre) @ rotation / scale."""
+
+    shape: F32
+    rotation: F32
+    centre: F32
+    scale: float
+
+
+@cache
+def _mesh_data() -> dict[str, np.ndarray]:
+    with (files("didlive") / "data" / "face_mesh.npz").open("rb") as stream, np.load(stream) as data:
+        return {name: data[name].astype(np.int32) for name in data.files}
+
+
+def tessellation() -> np.ndarray:
+    """Return the (852, 3) int32 triangles of the face mesh; eyes and mouth are holes."""
+    return _mesh_data()["triangles"]
+
+
+def mirror_index() -> np.ndarray:
+    """Return (478,) int32: landmark i of a mirrored face is landmark mirror_index()[i] of the face."""
+    return _mesh_data()["mirror"]
+
+
+def head_rotation(face: Face) -> F32:
+    """Return the (3, 3) head rotation in image axes (x right, y down, z away): F R F with F = diag(1, -1, -1)."""
+    rotation = _FLIP @ face.transform[:3, :3] @ _FLIP
+    u, _, vt = np.linalg.svd(rotation)
+    return np.asarray(u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt, dtype=np.float32)
+
+
+def head_local(landmarks: F32, rotation: F32) -> HeadLocal:
+    """Separate expression from pose; scale is the RMS radius of the rigid points, in px."""
+    centre = landmarks[RIGID].mean(0)
+    local = (landmarks - centre) @ rotation
+    scale = float(np.sqrt((local[RIGID] ** 2).sum(1).mean()))
+    return HeadLocal((local / scale).astype(np.float32), rotation, centre.astype(np.float32), scale)
+
+
+def portrait_landmarks(face: Face) -> F32:
+    """Return the landmarks of a still with the depth that makes a turned warp look turned by the asked angle.
+
+    MediaPipe's z is about 30 % too flat for that: measured by turning portraits and tracking the result.
+    """
+    return (face.landmarks * np.array([1, 1, PORTRAIT_DEPTH], dtype=np.float32)).astype(np.float32)
+
+
+def to_rotvec(rotation: F32) -> F32:
+    """Return the (3,) rotation vector in radians."""
+    return cv2.Rodrigues(np.asarray(rotation, dtype=np.float64))[0].ravel().astype(np.float32)
+
+
+def from_rotvec(vector: F32) -> F32:
+    """Return the (3, 3) rotation of a (3,) rotation vector in radians."""
+    return cv2.Rodrigues(np.asarray(vector, dtype=np.float64))[0].astype(np.float32)
+
+
+def euler_deg(rotation: F32) -> tuple[float, float, float]:
+    """Return (pitch, yaw, roll) in degrees of R = Rz(roll) Ry(yaw) Rx(pitch), image axes (pitch > 0 looks down is
+    negative here because y points down: pitch > 0 tilts the face up)."""
+    yaw = np.degrees(np.arcsin(np.clip(-rotation[2, 0], -1, 1)))
+    pitch = np.degrees(np.arctan2(rotation[2, 1], rotation[2, 2]))
+    roll = np.degrees(np.arctan2(rotation[1, 0], rotation[0, 0]))
+    return float(pitch), float(yaw), float(roll)
+
+
+def from_euler_deg(pitch: float, yaw: float, roll: float) -> F32:
+    """Return the (3, 3) rotation whose `euler_deg` is the arguments, in degrees."""
+    p, y, r = np.radians([pitch, yaw, roll])
+    rx = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    ry = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    rz = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
+    return (rz @ ry @ rx).astype(np.float32)
+
+
+def angle_deg(a: F32, b: F32) -> float:
+    """Return the angle between two rotations in degrees."""
+    return float(np.degrees(np.arccos(np.clip((np.trace(a @ b.T) - 1) / 2, -1, 1))))
+
+
+def lid_opening(shape: F32) -> F32:
+    """Return (2,) eye opening over eye width for landmarks (N, 3) in any unit: mean of the seven lid pairs."""
+    opening = []
+    for upper, lower, (a, b) in zip(EYE_UPPER, EYE_LOWER, EYE_CORNERS, strict=True):
+        gap = np.linalg.norm(shape[upper] - shape[lower], axis=1)[1:6].mean()
+        opening.append(gap / max(float(np.linalg.norm(shape[a] - shape[b])), 1e-6))
+    return np.array(opening, dtype=np.float32)
+
+
+def gaze_offset(shape: F32) -> F32:
+    """Return (2, 2) iris centre minus eye corner midpoint per eye over eye width, head-local x right and y down."""
+    offsets = []
+    for iris, (a, b) in zip(IRISES, EYE_CORNERS, strict=True):
+        width = max(float(np.linalg.norm(shape[a] - shape[b])), 1e-6)
+        middle = (shape[a] + shape[b]) / 2
+        offsets.append((shape[iris[0]] - middle)[:2] / width)
+    return np.array(offsets, dtype=np.float32)
+
+
+def landmark_box(landmarks: F32) -> tuple[float, float, float, float]:
+    """Return (x0, y0, x1, y1) px of the landmarks."""
+    low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def head_box(landmarks: F32, zoom: float = 2.4) -> tuple[float, float, float, float]:
+    """Return the square (x0, y0, x1, y1) px around the head: `zoom` times the landmark box, moved up by 6 %."""
+    x0, y0, x1, y1 = landmark_box(landmarks)
+    half = max(x1 - x0, y1 - y0) * zoom / 2
+    cx, cy = (x0 + x1) / 2, (y0 + y1) / 2 - 0.06 * (y1 - y0)
+    return cx - half, cy - half, cx + half, cy + half

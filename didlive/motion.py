@@ -1,0 +1,270 @@
+"""From faces to motion: pose and expression apart, smoothed, against the performer's neutral; and what happens when
+nobody is there."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from .filters import OneEuro
+from .geometry import (
+    BLENDSHAPES,
+    SHAPE_INDEX,
+    from_rotvec,
+    gaze_offset,
+    head_local,
+    head_rotation,
+    lid_opening,
+    mirror_index,
+    to_rotvec,
+)
+from .settings import MotionSettings, Smoothing
+from .types import F32, Face, Measure, Motion, Presence, Stamp, Tracking
+
+# Filter gain per field: (factor on the rest cut-off, cut-off Hz gained per unit of speed). Blinks last 100 ms, so lids
+# and gaze open early; units differ (shape: face radii, rotvec: radians, centre: head scales, lids: eye widths).
+_FILTERS = {
+    "shape": (1.0, 14.0),
+    "rotvec": (1.0, 18.0),
+    "centre": (0.8, 10.0),
+    "scale": (0.6, 10.0),
+    "lids": (3.0, 14.0),
+    "gaze": (1.2, 12.0),
+    "blendshapes": (2.0, 4.0),
+}
+_CALIBRATION_S = 0.5
+_SEARCH_S = 0.5
+_REACQUIRE_S = 0.25
+
+
+def measure(face: Face, mirror: bool = False) -> Measure:
+    """Take a face apart. `mirror` gives the measure of the mirrored picture (x counted from the right border as
+    negative numbers: only differences of `centre` have a meaning)."""
+    rotation, landmarks, scores = head_rotation(face), face.landmarks, face.blendshapes
+    if mirror:
+        flip = np.array([-1, 1, 1], dtype=np.float32)
+        landmarks = (landmarks * flip)[mirror_index()]
+        rotation = rotation * np.outer(flip, flip)
+        scores = scores[_mirrored_shapes()]
+    local = head_local(landmarks, rotation)
+    return Measure(local.shape, to_rotvec(rotation), local.centre[:2], np.array([local.scale], np.float32),
+                   lid_opening(local.shape), gaze_offset(local.shape), scores)
+
+
+def _mirrored_shapes() -> list[int]:
+    swap = {"Left": "Right", "Right": "Left"}
+    index = []
+    for name in BLENDSHAPES:
+        side = next((s for s in swap if name.endswith(s)), None)
+        partner = name if side is None else name[:-len(side)] + swap[side]
+        index.append(SHAPE_INDEX.get(partner, SHAPE_INDEX[name]))
+    return index
+
+
+def unrest(m: Measure) -> float:
+    """Return how far a face is from a relaxed look into the camera, about 0..5; the smallest is the best neutral."""
+    b = m.blendshapes
+
+    def total(*prefixes: str) -> float:
+        return float(sum(v for n, v in zip(BLENDSHAPES, b, strict=True) if n.startswith(prefixes)))
+
+    turn = np.linalg.norm(m.rotvec[:2]) * 2.0 + abs(float(m.rotvec[2]))
+    return (2.0 * total("jawOpen", "mouthSmile", "mouthPucker", "mouthFunnel", "mouthFrown", "mouthStretch") * 0.5
+            + total("eyeBlink") + 0.5 * total("browInnerUp", "browDown", "browOuterUp", "eyeSquint", "eyeWide")
+            + 0.7 * total("eyeLook") * 0.5 + float(turn))
+
+
+def average(measures: Sequence[Measure]) -> Measure:
+    """Return the mean of measures (rotation vectors are averaged as vectors: neutral poses are close together)."""
+    return Measure(*(np.mean([getattr(m, f.name) for m in measures], axis=0).astype(np.float32)
+                     for f in dataclasses.fields(Measure)))
+
+
+def mix(a: Measure, b: Measure, t: float) -> Measure:
+    """Return a + t (b - a), field by field."""
+    return Measure(*(((1 - t) * getattr(a, f.name) + t * getattr(b, f.name)).astype(np.float32)
+                     for f in dataclasses.fields(Measure)))
+
+
+def find_neutral(measures: Sequence[Measure]) -> Measure:
+    """Return the best neutral of a whole clip: the mean of the calmest frames (at most half a second's worth)."""
+    order = sorted(range(len(measures)), key=lambda i: unrest(measures[i]))
+    best = measures[order[0]]
+    near = [i for i in order[:12] if float(np.abs(measures[i].shape - best.shape).mean()) < 0.02]
+    return average([measures[i] for i in near] or [best])
+
+
+class _Smoother:
+    """One filter per field; `centre` and `scale` are filtered in head sizes so that the camera's size does not matter."""
+
+    def __init__(self, smoothing: Smoothing) -> None:
+        self._filters = {name: OneEuro(smoothing.rest_hz * rest, smoothing.quick * beta)
+                         for name, (rest, beta) in _FILTERS.items()}
+        self._unit = 1.0
+
+    def __call__(self, m: Measure, dt_s: float, first: bool) -> Measure:
+        if first:
+            self._unit = float(m.scale[0])
+            for f in self._filters.values():
+                f.reset()
+        values = {}
+        for name, smooth in self._filters.items():
+            unit = self._unit if name in ("centre", "scale") else 1.0
+            values[name] = (smooth(getattr(m, name) / unit, dt_s) * unit).astype(np.float32)
+        return Measure(**values)
+
+
+def smooth_clip(measures: Sequence[Measure], times_s: Sequence[float], smoothing: Smoothing) -> list[Measure]:
+    """Smooth a whole clip without delay: the mean of a forward and a backward pass."""
+
+    def one_way(order: Sequence[int]) -> dict[int, Measure]:
+        smoother, out, previous = _Smoother(smoothing), {}, None
+        for i in order:
+            dt = 0.0 if previous is None else abs(times_s[i] - times_s[previous])
+            out[i] = smoother(measures[i], dt, previous is None)
+            previous = i
+        return out
+
+    indices = range(len(measures))
+    forward, backward = one_way(indices), one_way(indices[::-1])
+    return [mix(forward[i], backward[i], 0.5) for i in indices]
+
+
+def own_range_lids(lids: F32, neutral: F32, blink: F32, blink_neutral: F32) -> F32:
+    """Return (2,) eye opening in the performer's own range: 0 closed, 1 neutral.
+
+    The tracker under-reports: a closed lid still reads as a third of the open eye, a half-closed one as four fifths
+    (measured by drawing lids at known openings and tracking them). Its blink score, which sees the picture and not only
+    the points, closes the rest.
+    """
+    ratio = lids / np.maximum(neutral, 1e-3)
+    opening = np.interp(ratio, (0.38, 0.62, 0.79, 0.91, 1.0, 1.3), (0.0, 0.25, 0.5, 0.75, 1.0, 1.35))
+    rise = np.clip((blink - blink_neutral) / np.maximum(0.62 - blink_neutral, 0.2), 0.0, 1.0)
+    return np.minimum(opening, np.where(rise > 0.75, (1 - rise) * 4 * opening, opening)).astype(np.float32)
+
+
+_BLINKS = [SHAPE_INDEX["eyeBlinkRight"], SHAPE_INDEX["eyeBlinkLeft"]]
+
+
+def to_motion(now: Measure, neutral: Measure, presence: Presence, stamp: Stamp) -> Motion:
+    """Relate a measure to the performer's neutral."""
+    lids = own_range_lids(now.lids, neutral.lids, now.blendshapes[_BLINKS], neutral.blendshapes[_BLINKS])
+    return Motion(now, neutral, lids, presence, stamp)
+
+
+class MotionEstimator:
+    """The live path: calibrates a neutral, smooths, and keeps the portrait alive while nobody is seen."""
+
+    def __init__(self, settings: MotionSettings, neutral: Measure | None = None) -> None:
+        self.settings = settings
+        self._smoother = _Smoother(settings.smoothing)
+        self._neutral = neutral
+        self._calibrating: list[Measure] = []
+        self._calibrated = neutral is not None
+        self._candidate: list[Measure] = []
+        self._search_start = self._calibration_start = 0.0
+        self._last: Measure | None = None
+        self._last_s = self._lost_s = self._found_s = -math.inf
+        self._strength_from = 0.0
+
+    def recalibrate(self) -> None:
+        """Take the next half second as the performer's neutral."""
+        self._calibrated, self._calibrating = False, []
+
+    @property
+    def neutral(self) -> Measure | None:
+        """The performer's neutral now; None before the first face."""
+        return self._neutral
+
+    def estimate(self, tracking: Tracking) -> Motion | None:
+        """Return the motion at this frame, or None as long as no face was ever seen."""
+        now_s = tracking.stamp.captured_ns * 1e-9
+        stamp = tracking.stamp
+        if tracking.face is None:
+            motion = self._absent(now_s, stamp)
+        else:
+            motion = self._present(measure(tracking.face, self.settings.mirror), now_s, stamp)
+        return motion
+
+    def _present(self, raw: Measure, now_s: float, stamp: Stamp) -> Motion:
+        gap = now_s - self._last_s
+        first = self._last is None or gap > self.settings.idle.hold_s + self.settings.idle.ease_s
+        smooth = self._smoother(raw, gap, first)
+        if first:
+            self._found_s = now_s
+        self._calibrate(smooth, raw, now_s)
+        self._last, self._last_s = smooth, now_s
+        neutral = self._neutral or smooth
+        arrive = 1.0
+        if self._lost_s > -math.inf:
+            arrive = min(1.0, (now_s - self._found_s) / _REACQUIRE_S)
+        shown = smooth if arrive >= 1 else mix(neutral, smooth, arrive)
+        return to_motion(shown, neutral, Presence.TRACK, stamp)
+
+    def _calibrate(self, smooth: Measure, raw: Measure, now_s: float) -> None:
+        if not self._calibrated:
+            if not self._calibrating:
+                self._calibration_start = now_s
+            self._calibrating.append(raw)
+            self._neutral = average(self._calibrating)
+            self._calibrated = now_s - self._calibration_start >= _CALIBRATION_S
+            return
+        if not self.settings.auto_neutral or self._neutral is None:
+            return
+        # A calmer face held for half a second becomes the neutral, eased in so that nothing jumps.
+        if unrest(smooth) < unrest(self._neutral) - 0.15:
+            if not self._candidate:
+                self._search_start = now_s
+            self._candidate.append(smooth)
+            if now_s - self._search_start >= _SEARCH_S:
+                self._neutral = mix(self._neutral, average(self._candidate[-8:]), 0.06)
+        else:
+            self._candidate = []
+
+    def _absent(self, now_s: float, stamp: Stamp) -> Motion | None:
+        if self._last is None or self._neutral is None:
+            return None
+        self._lost_s = now_s
+        idle, missing = self.settings.idle, now_s - self._last_s
+        eased = min(1.0, max(0.0, (missing - idle.hold_s) / idle.ease_s))
+        t = eased * eased * (3 - 2 * eased)
+        if missing <= idle.hold_s:
+            presence = Presence.HOLD
+        else:
+            presence = Presence.EASE if eased < 1 else Presence.IDLE
+        # Never freeze in the middle of a blink: the lids open while the rest is held.
+        open_eyes = min(1.0, missing / max(idle.hold_s, 0.1))
+        held = dataclasses.replace(
+            self._last, lids=self._last.lids + open_eyes * (self._neutral.lids - self._last.lids),
+            blendshapes=self._last.blendshapes + open_eyes * (self._neutral.blendshapes - self._last.blendshapes))
+        shown = mix(held, self._neutral, t)
+        motion = to_motion(shown, self._neutral, presence, stamp)
+        if idle.enabled and t > 0:
+            motion = add_idle(motion, now_s, idle.seed, t)
+        return motion
+
+
+def blink_curve(now_s: float, seed: int) -> float:
+    """Return the eye opening 0..1 of a spontaneous blink pattern: one blink every 2-6 s, 0.2 s long, by seed."""
+    slot = 4.0
+    i = math.floor(now_s / slot)
+    at = float(np.random.default_rng([seed, i & 0xFFFFFFFF]).uniform(0.3, slot - 0.5))
+    phase = (now_s - i * slot - at) / 0.2
+    if not 0 <= phase <= 1:
+        return 1.0
+    # Lids fall faster than they rise.
+    return abs(phase - 0.35) / (0.35 if phase < 0.35 else 0.65)
+
+
+def add_idle(motion: Motion, now_s: float, seed: int, strength: float) -> Motion:
+    """Return the motion with slow breathing sway and blinks, `strength` 0..1."""
+    a, b = math.sin(now_s * 0.9 + seed), math.sin(now_s * 0.53 + 2.1 * seed)
+    sway = np.array([0.012 * a, 0.02 * b, 0.008 * a * b], dtype=np.float32) * strength
+    rotvec = to_rotvec(from_rotvec(sway) @ from_rotvec(motion.now.rotvec))
+    centre = motion.now.centre + np.array([0.01 * b, 0.012 * a], np.float32) * motion.now.scale * strength
+    now = dataclasses.replace(motion.now, rotvec=rotvec, centre=centre.astype(np.float32))
+    opening = 1 - strength * (1 - blink_curve(now_s, seed))
+    return dataclasses.replace(motion, now=now, lids=(motion.lids * opening).astype(np.float32))

@@ -1,0 +1,290 @@
+"""From the performer's motion to the portrait's landmarks: feature sizes adapted, the portrait's own expression
+respected, softly limited."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .geometry import (
+    BROW_SETS,
+    BROWS,
+    CHIN,
+    EYE_CORNERS,
+    EYE_LOWER,
+    EYE_RINGS,
+    EYE_UPPER,
+    INNER_LOWER,
+    INNER_UPPER,
+    IRISES,
+    LANDMARKS,
+    LID_FOLDS,
+    LIPS_INNER,
+    LIPS_OUTER,
+    SHAPE_INDEX,
+    euler_deg,
+    from_euler_deg,
+    from_rotvec,
+    head_box,
+    head_local,
+    head_rotation,
+    portrait_landmarks,
+    tessellation,
+)
+from .settings import MotionSettings
+from .types import F32, Drive, Face, Measure, Motion
+
+MOUTH = np.unique(np.concatenate([LIPS_INNER, LIPS_OUTER]))
+MOUTH_CORNERS = (61, 291)
+GAZE_RANGE = np.array([0.30, 0.16], dtype=np.float32)
+# Share of the viewing angle that the tracker's head rotation takes over (measured by shifting portraits).
+RAY = 0.28
+# Performer's lid apertures under this (in mouth widths) are closed lips.
+CONTACT = 0.035
+
+
+def soft_limit(value: float, limit: float) -> float:
+    """Return `value` unchanged up to 70 % of `limit`, then easing towards it (tanh), never beyond."""
+    knee = 0.7 * limit
+    if abs(value) <= knee:
+        return value
+    return math.copysign(knee + (limit - knee) * math.tanh((abs(value) - knee) / (limit - knee)), value)
+
+
+def spread(seeds: np.ndarray, rounds: int) -> F32:
+    """Return (478,) weights 1 on the seed landmarks, falling to 0 over `rounds` rings of mesh neighbours."""
+    triangles = tessellation()
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    distance = np.full(LANDMARKS, rounds + 1.0)
+    distance[seeds] = 0
+    for _ in range(rounds):
+        np.minimum.at(distance, edges[:, 0], distance[edges[:, 1]] + 1)
+        np.minimum.at(distance, edges[:, 1], distance[edges[:, 0]] + 1)
+    return np.clip(1 - distance / (rounds + 1), 0, 1).astype(np.float32)
+
+
+def brow_region() -> F32:
+    """Return (478,) weights of the brows and the forehead that moves with them, without the eyes."""
+    eyes = spread(np.concatenate([*EYE_RINGS, *LID_FOLDS]), 1)
+    eyes[BROWS] = 0
+    return np.maximum(spread(BROWS, 3) * (1 - eyes), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Gains by which asked moves are multiplied: 1 = the portrait answers as asked."""
+
+    yaw: float = 1.0
+    pitch: float = 1.0
+    gaze_x: float = 1.0
+    gaze_y: float = 1.0
+    brows: float = 1.0
+
+
+class _Regions:
+    """Soft regions of the face, (478, 1) weights."""
+
+    def __init__(self) -> None:
+        eyes = np.concatenate([*EYE_RINGS, *LID_FOLDS])
+        self.brows = brow_region()[:, None]
+        self.eyes = spread(eyes, 1)[:, None]
+        self.mouth = np.maximum(spread(MOUTH, 6), 0)[:, None]
+        self.eyes[BROWS] = 0
+
+
+def _width(shape: F32, a: int, b: int) -> float:
+    return max(float(np.linalg.norm(shape[a] - shape[b])), 1e-4)
+
+
+def _brow_height(shape: F32, side: int) -> float:
+    a, b = EYE_CORNERS[side]
+    return max(abs(float(shape[BROW_SETS[side], 1].mean() - (shape[a, 1] + shape[b, 1]) / 2)), 1e-4)
+
+
+def _ratio(source: float, driver: float, low: float, high: float) -> float:
+    return min(max(source / driver, low), high)
+
+
+class Retargeter:
+    """Bound to one portrait face; `retarget` is a pure function of the motion.
+
+    Expression: delta = local(now) - local(neutral) of the performer, scaled by the ratio of feature sizes, added to the
+    portrait's own local shape. Absolute in units of the person's own range: lid closure, lip contact, gaze range.
+    """
+
+    def __init__(self, face: Face, settings: MotionSettings, response: Response | None = None) -> None:
+        self.settings = settings
+        self._response = response or Response()
+        self._face = face
+        self._local = head_local(portrait_landmarks(face), head_rotation(face))
+        self._regions = _Regions()
+        x0, y0, x1, y1 = head_box(face.landmarks)
+        self._middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2], dtype=np.float32)
+        # MediaPipe's camera has 63 degrees of vertical field; the picture is about the head box.
+        self._focal_px = (y1 - y0) / (2 * math.tan(math.radians(63 / 2)))
+        self._mouth_width = _width(self._local.shape, *MOUTH_CORNERS)
+        # For each landmark, how much it follows the upper or lower lip when the aperture is set.
+        self._upper, self._lower = self._lip_weights()
+
+    def retarget(self, motion: Motion) -> Drive:
+        """Return where the portrait's landmarks go, px."""
+        source = self._local
+        now, neutral = motion.now, motion.neutral
+        shape = source.shape + self._expression(now, neutral)
+        shape = self._lips(shape, now, neutral)
+        shape, lids = self._lids(shape, motion)
+        self._gaze(shape, now, neutral)
+        centre, scale = self._place(now, neutral)
+        rotation = self._facing(centre) @ self._rotation(now, neutral) @ self._facing(source.centre).T
+        turned = (rotation @ source.rotation).astype(np.float32)
+        landmarks = (shape @ turned.T) * (source.scale * scale) + centre
+        return Drive(landmarks.astype(np.float32), rotation, centre, scale, lids, motion.presence,
+                     motion.stamp.mark("retarget"))
+
+    def _expression(self, now: Measure, neutral: Measure) -> F32:
+        gains, source = self.settings.gains, self._local.shape
+        delta = now.shape - neutral.shape
+        mouth = _ratio(self._mouth_width, _width(neutral.shape, *MOUTH_CORNERS), 0.6, 1.6)
+        jaw_drop = float(delta[CHIN, 1])
+        jaw = self._lower * jaw_drop * mouth
+        # Upward in y: the jaw part of the mouth region moves with its own gain.
+        lower_face = delta * mouth * self._saturation(now, neutral)
+        lower_face[:, 1] += (gains.jaw / max(gains.mouth, 1e-3) - 1) * jaw if gains.mouth > 0 else 0
+        out = self._regions.mouth * lower_face * gains.mouth
+        for side in (0, 1):
+            brow = _ratio(_brow_height(source, side), _brow_height(neutral.shape, side), 0.6, 1.5)
+            half = (source[:, 0] < 0 if side == 0 else source[:, 0] >= 0)[:, None]
+            out = out + half * self._regions.brows * delta * brow * gains.brows * self._response.brows
+        rest = np.clip(1 - self._regions.mouth - self._regions.brows - self._regions.eyes, 0, 1)
+        return (out + rest * delta).astype(np.float32)
+
+    def _saturation(self, now: Measure, neutral: Measure) -> float:
+        """How much of the performer's smile still fits: a portrait that smiles already cannot smile twice."""
+        smile = [SHAPE_INDEX["mouthSmileLeft"], SHAPE_INDEX["mouthSmileRight"]]
+        added = float((now.blendshapes[smile] - neutral.blendshapes[smile]).mean())
+        room = max(0.0, 1.02 - float(self._face.blendshapes[smile].mean()))
+        return 1.0 if added <= room else max(0.35, room / added)
+
+    def _lip_weights(self) -> tuple[F32, F32]:
+        shape = self._local.shape
+        corner_y = (shape[61, 1] + shape[291, 1]) / 2
+        half = self._mouth_width / 2
+        middle = (shape[61, 0] + shape[291, 0]) / 2
+        across = np.clip(1 - (np.abs(shape[:, 0] - middle) / (half * 1.35)) ** 2, 0, 1)
+        nose, chin = float(shape[2, 1]), float(shape[CHIN, 1])
+        upper_lip, lower_lip = float(shape[13, 1]), float(shape[14, 1])
+        y = shape[:, 1]
+        up = np.clip((y - nose) / max(upper_lip - nose, 1e-3), 0, 1)
+        down = np.clip(1 - 0.55 * (y - lower_lip) / max(chin - lower_lip, 1e-3), 0.45, 1)
+        upper = up * across * (y <= corner_y)
+        lower = down * across * (y > corner_y)
+        upper[np.concatenate([INNER_UPPER, LIPS_OUTER[1:10]])] = across[np.concatenate([INNER_UPPER, LIPS_OUTER[1:10]])]
+        upper[np.concatenate([INNER_LOWER, LIPS_OUTER[11:]])] = 0
+        lower[np.concatenate([INNER_UPPER, LIPS_OUTER[1:10]])] = 0
+        low = np.concatenate([INNER_LOWER, LIPS_OUTER[11:]])
+        lower[low] = np.maximum(across[low], 0)
+        return upper.astype(np.float32), lower.astype(np.float32)
+
+    def _lips(self, shape: F32, now: Measure, neutral: Measure) -> F32:
+        """Set the aperture of the lips from the performer's own, absolutely: closed lips touch."""
+        scale = _ratio(self._mouth_width, _width(neutral.shape, *MOUTH_CORNERS), 0.6, 1.6)
+        gap = now.shape[INNER_LOWER] - now.shape[INNER_UPPER]
+        opening = float(np.linalg.norm(gap[3:6], axis=1).mean()) / _width(now.shape, *MOUTH_CORNERS)
+        contact = float(np.clip((opening - CONTACT / 2) / (CONTACT / 2), 0, 1))
+        gains = self.settings.gains
+        wanted = gap[:, 1] * scale * contact * min(gains.jaw, 1.5)
+        has = shape[INNER_LOWER, 1] - shape[INNER_UPPER, 1]
+        change = wanted - has
+        order = np.argsort(shape[INNER_UPPER, 0])
+        x = shape[INNER_UPPER, 0][order]
+        along = np.interp(shape[:, 0], x, change[order])
+        middle = float(change[3:6].mean())
+        up, low = self._upper, self._lower
+        lips_up = np.concatenate([INNER_UPPER, LIPS_OUTER[1:10]])
+        lips_low = np.concatenate([INNER_LOWER, LIPS_OUTER[11:]])
+        move = low * middle * 0.6 - up * middle * 0.4
+        move[lips_up] = -0.4 * along[lips_up]
+        move[lips_low] = 0.6 * along[lips_low]
+        shape = shape.copy()
+        shape[:, 1] += move
+        # What remains between the lips after rounding and depth: closed means one line.
+        if contact < 1:
+            line = (shape[INNER_UPPER] + shape[INNER_LOWER]) / 2
+            shape[INNER_UPPER] += (1 - contact) * (line - shape[INNER_UPPER])
+            shape[INNER_LOWER] += (1 - contact) * (line - shape[INNER_LOWER])
+        return shape
+
+    def _lids(self, shape: F32, motion: Motion) -> tuple[F32, F32]:
+        """Close and open each eye in its own range: the upper lid is placed from the lower."""
+        source, delta = self._local.shape, motion.now.shape - motion.neutral.shape
+        gain = self.settings.gains.lids
+        lids = np.zeros(2, dtype=np.float32)
+        for side, (upper, lower, folds) in enumerate(zip(EYE_UPPER, EYE_LOWER, LID_FOLDS, strict=True)):
+            a, b = EYE_CORNERS[side]
+            size = _ratio(_width(source, a, b), _width(motion.neutral.shape, a, b), 0.6, 1.6)
+            opening = float(motion.lids[side])
+            # A gain changes half-closed lids but not the closed end.
+            opening = opening if opening <= 0 else 1 + (opening - 1) * (gain if opening > 0.5 or gain > 1 else 1.0)
+            opening = min(max(opening, 0.0), 1.35)
+            ring = EYE_RINGS[side]
+            moved = source[ring] + delta[ring] * size * 0.5
+            shape[ring] = moved
+            low = source[lower] + delta[lower] * size * 0.6
+            shape[lower] = low
+            shape[upper] = low + (source[upper] - source[lower]) * opening
+            drop = shape[upper].mean(0) - source[upper].mean(0)
+            shape[folds] = source[folds] + 0.35 * drop + 0.4 * self._regions.eyes[folds] * delta[folds] * size
+            lids[side] = min(opening, 1.35)
+        return shape, lids
+
+    def _gaze(self, shape: F32, now: Measure, neutral: Measure) -> None:
+        """Place the irises: the portrait's own look plus the performer's, kept inside the eye."""
+        source, gain = self._local.shape, self.settings.gains.gaze
+        for side, iris in enumerate(IRISES):
+            a, b = EYE_CORNERS[side]
+            width = _width(source, a, b)
+            middle = (source[a] + source[b]) / 2
+            own = (source[iris[0]] - middle)[:2] / width
+            base = own if self.settings.relative else np.zeros(2, np.float32)
+            moved = now.gaze[side] - (neutral.gaze[side] if self.settings.relative else 0)
+            wanted = base + gain * moved
+            wanted = np.array([soft_limit(float(w), float(m)) for w, m in zip(wanted, GAZE_RANGE, strict=True)])
+            answer = np.array([self._response.gaze_x, self._response.gaze_y], dtype=np.float32)
+            shift = (wanted - own) * width * answer
+            corners = (shape[a] + shape[b] - source[a] - source[b]) / 2
+            shape[iris] = source[iris] + corners
+            shape[iris, :2] += shift
+
+    def _rotation(self, now: Measure, neutral: Measure) -> F32:
+        gains, limits = self.settings.gains, self.settings.limits
+        rotation = from_rotvec(now.rotvec)
+        if self.settings.relative:
+            rotation = rotation @ from_rotvec(neutral.rotvec).T
+        else:
+            rotation = rotation @ self._local.rotation.T
+        pitch, yaw, roll = euler_deg(rotation)
+        answer = self._response
+        return from_euler_deg(soft_limit(pitch * gains.pitch, limits.pitch_deg) * answer.pitch,
+                              soft_limit(yaw * gains.yaw, limits.yaw_deg) * answer.yaw,
+                              soft_limit(roll * gains.roll, limits.roll_deg))
+
+    def _facing(self, centre: F32) -> F32:
+        """Return the turn that a head needs at this place of the picture to look the same way.
+
+        The tracker's camera model reads a head that moves sideways as turned by RAY of the angle to it.
+        """
+        x, y = (centre[:2] - self._middle) / self._focal_px
+        return from_rotvec(np.array([-y * RAY, x * RAY, 0], dtype=np.float32)).T
+
+    def _place(self, now: Measure, neutral: Measure) -> tuple[F32, float]:
+        gains, limits, source = self.settings.gains, self.settings.limits, self._local
+        move = (now.centre - neutral.centre) / float(neutral.scale[0]) * gains.translation
+        # Limits are in head sizes; the scale is the radius of the rigid points, about a third of a head.
+        length = float(np.linalg.norm(move))
+        if length > 0:
+            move = move * (soft_limit(length / 3, limits.translation) * 3 / length)
+        zoom = 1 + soft_limit((float(now.scale[0] / neutral.scale[0]) - 1) * gains.zoom, limits.zoom)
+        centre = source.centre + np.array([*(move * source.scale), 0], dtype=np.float32)
+        return centre.astype(np.float32), zoom
