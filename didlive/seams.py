@@ -32,7 +32,7 @@ class Camera(Protocol):
 
 
 class Tracker(Protocol):
-    """Frame to face. Frames must come in order of capture time; `reset` forgets the past; `close` may be called twice."""
+    """Frame to face. Frames come in order of capture time; `reset` forgets the past; `close` may be called twice."""
 
     def track(self, frame: Frame) -> Tracking: ...
     def reset(self) -> None: ...

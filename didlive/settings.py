@@ -4,6 +4,7 @@ line and the window are generated from them. On disk they are TOML (see `load` a
 from __future__ import annotations
 
 import dataclasses
+import json
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,7 +120,7 @@ def check(value: Any, meta: Any, name: str) -> Any:
 
 
 def from_dict(kind: type, data: dict[str, Any], path: str = "") -> Any:
-    """Build a settings dataclass from nested dictionaries. Raises BadInput for an unknown name, a wrong type or range."""
+    """Build a settings dataclass from nested dictionaries. Raises BadInput for an unknown name, wrong type or range."""
     known = {f.name: f for f in dataclasses.fields(kind)}
     values: dict[str, Any] = {}
     for name, value in data.items():
@@ -160,7 +161,8 @@ def dump(settings: Settings) -> str:
         if isinstance(value, bool):
             return str(value).lower()
         if isinstance(value, str):
-            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            # JSON's escapes are TOML's too, but for the one control character that JSON lets through.
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         return repr(value)
 
     def table(node: Any, path: str) -> None:

@@ -54,7 +54,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
-    """What the tracker saw: the chosen face, or None. `size` is (width, height) px, `count` the number of faces seen."""
+    """What the tracker saw: the chosen face or None; `size` (width, height) px; `count` is the number of faces seen."""
 
     face: Face | None
     size: tuple[int, int]
