@@ -18,11 +18,11 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from .composite import Compositor
+from .actor import Actor, prepare_actor
 from .errors import BadInput
 from .flow import Latest
-from .registry import GENERATORS, TRACKERS, load
-from .seams import Generator, Source, StreamFormat
+from .registry import TRACKERS, load
+from .seams import StreamFormat
 from .settings import Settings
 from .sinks.memory import MemorySink
 from .types import U8, Frame, Portrait, Stamp
@@ -35,7 +35,7 @@ WARM_UP = 5
 class Stepper(Protocol):
     """What is measured: `didlive.pipeline.Pipeline`."""
 
-    def set_portrait(self, source: Source, compositor: Compositor) -> None: ...
+    def set_actor(self, actor: Actor) -> None: ...
     def step(self, frame: Frame) -> Frame: ...
 
 
@@ -212,20 +212,16 @@ def measure(portrait: Path | None, camera: Path | None, size: str, seconds: floa
         load_ms, loaded = elapsed_ms(built_in_portrait)
     else:
         load_ms, loaded = elapsed_ms(lambda: load_portrait(portrait))
-    generator: Generator = load(GENERATORS, settings.generator)()
-    prepare_ms, source = elapsed_ms(lambda: generator.prepare(loaded))
-    frame_ms, compositor = elapsed_ms(lambda: Compositor(loaded, settings.output))
-    report["portrait"] = {"load_ms": round(load_ms, 1), "prepare_ms": round(prepare_ms, 1),
-                          "frame_ms": round(frame_ms, 1)}
+    prepare_ms, actor = elapsed_ms(lambda: prepare_actor(loaded, settings))
+    report["portrait"] = {"load_ms": round(load_ms, 1), "prepare_ms": round(prepare_ms, 1)}
     pictures = clip_pictures(camera) if camera is not None else moving_face(loaded.image)
     tracker = load(TRACKERS, "mediapipe")()
     try:
-        pipeline = Pipeline(tracker, generator, settings)
-        pipeline.set_portrait(source, compositor)
+        pipeline = Pipeline(tracker, settings, actor)
         report["stages"] = measure_stages(pipeline, pictures)
-        report["live"] = measure_live(pipeline, pictures, seconds, compositor.size, first=len(pictures))
+        report["live"] = measure_live(pipeline, pictures, seconds, actor.compositor.size, first=len(pictures))
         report["switch_ms"] = round(statistics.median(
-            elapsed_ms(lambda: pipeline.set_portrait(source, compositor))[0] for _ in range(5)), 3)
+            elapsed_ms(lambda: pipeline.set_actor(actor))[0] for _ in range(5)), 3)
     finally:
         tracker.close()
     return report

@@ -37,6 +37,23 @@ class Gains:
     zoom: float = setting(1.0, "head moving nearer and farther", 0.0, 2.0)
 
 
+REGIONS = {
+    "all": (),
+    "mouth": ("mouth", "jaw"),
+    "lips": ("mouth", "jaw"),
+    "eyes": ("lids", "gaze"),
+    "expression": ("brows", "lids", "gaze", "mouth", "jaw"),
+    "pose": ("pitch", "yaw", "roll", "translation", "zoom"),
+}
+
+
+def restrict(gains: Gains, region: str) -> Gains:
+    """Return the gains with every part outside `region` at 0; `all` keeps them as they are."""
+    parts = REGIONS[region]
+    still = {f.name: 0.0 for f in dataclasses.fields(Gains) if parts and f.name not in parts}
+    return dataclasses.replace(gains, **still)
+
+
 @dataclass(frozen=True)
 class Limits:
     """Soft limits: beyond them the portrait eases and holds instead of melting."""
@@ -77,6 +94,9 @@ class MotionSettings:
     relative: bool = setting(True, "move relative to the performer's neutral face; off copies the pose absolutely")
     auto_neutral: bool = setting(True, "search for a better neutral face while running")
     mirror: bool = setting(False, "swap left and right")
+    region: str = setting("all", "the parts that follow the performer: all, mouth (lips is the same), eyes (lids and "
+                          "look), expression (the face without the head), or pose (the head without the face)",
+                          choices=tuple(REGIONS))
 
 
 @dataclass(frozen=True)

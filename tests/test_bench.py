@@ -7,25 +7,24 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from didlive import bench, cli
 from didlive.composite import Compositor
-from didlive.seams import Source
 from didlive.types import Face, Frame, Portrait
 
 
 class Pipeline:
     """Stands in for the real one: sleeps a known time in `generate`."""
 
-    def __init__(self, *_: object) -> None:
-        self.portraits = 0
+    def __init__(self, tracker: object, settings: object, actor: Any) -> None:
+        self.set_actor(actor)
 
-    def set_portrait(self, source: Source, compositor: Compositor) -> None:
-        self.portraits += 1
-        self.compositor = compositor
+    def set_actor(self, actor: Any) -> None:
+        self.compositor = actor.compositor
 
     def step(self, frame: Frame) -> Frame:
         stamp = frame.stamp.mark("track").mark("motion").mark("retarget")
@@ -40,9 +39,12 @@ def portrait() -> Portrait:
     return Portrait(np.full((120, 120, 3), 90, np.uint8), None, face, 1, "grey")
 
 
+def actor() -> Any:
+    return SimpleNamespace(portrait=portrait(), compositor=Compositor(portrait(), bench.Settings().output))
+
+
 def test_stages_add_up():
-    pipeline = Pipeline()
-    pipeline.set_portrait(SimpleNamespace(portrait=portrait()), Compositor(portrait(), bench.Settings().output))
+    pipeline = Pipeline(None, None, actor())
     times = bench.measure_stages(pipeline, [np.zeros((8, 8, 3), np.uint8)] * 20)
     assert set(times) == {*bench.STAGES, "step"}
     assert times["generate"]["p50_ms"] >= 4
@@ -50,10 +52,8 @@ def test_stages_add_up():
 
 
 def test_live_run_counts_every_frame():
-    pipeline = Pipeline()
-    compositor = Compositor(portrait(), bench.Settings().output)
-    pipeline.set_portrait(SimpleNamespace(portrait=portrait()), compositor)
-    live = bench.measure_live(pipeline, [np.zeros((8, 8, 3), np.uint8)], 0.5, compositor.size, rate_hz=100)
+    pipeline = Pipeline(None, None, actor())
+    live = bench.measure_live(pipeline, [np.zeros((8, 8, 3), np.uint8)], 0.5, pipeline.compositor.size, rate_hz=100)
     written = round(live["frames_per_s"] * live["seconds"])
     assert written > 0 and abs(live["offered"] - written - live["dropped"]) <= written * 0.15 + 2
     assert live["capture_to_sink"]["p50_ms"] >= 4 and live["memory"]["peak_mb"] > 1
@@ -75,8 +75,8 @@ def test_moving_face_moves_within_the_camera_picture():
 def test_command(as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setitem(sys.modules, "didlive.pipeline", SimpleNamespace(Pipeline=Pipeline))
     monkeypatch.setitem(sys.modules, "didlive.portrait", SimpleNamespace(load_portrait=lambda path: portrait()))
-    stand_in = SimpleNamespace(prepare=lambda given: SimpleNamespace(portrait=given), close=lambda: None)
-    monkeypatch.setattr(bench, "load", lambda table, name: lambda: stand_in)
+    monkeypatch.setattr(bench, "prepare_actor", lambda *_: actor())
+    monkeypatch.setattr(bench, "load", lambda table, name: lambda: SimpleNamespace(close=lambda: None))
     arguments = ["bench", "--seconds", "0.2", "--portrait", str(Path("x.png"))]
     assert cli.main([*arguments, "--json"] if as_json else arguments) == 0
     text = capsys.readouterr().out

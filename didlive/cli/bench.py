@@ -38,8 +38,7 @@ def show(report: dict[str, Any]) -> None:
     """Print the report for people."""
     live, portrait = report["live"], report["portrait"]
     print(f"import didlive      {report['import_ms']:8.1f} ms")
-    print(f"portrait            {portrait['load_ms']:8.1f} ms load, {portrait['prepare_ms']:.1f} ms prepare, "
-          f"{portrait['frame_ms']:.1f} ms frame")
+    print(f"portrait            {portrait['load_ms']:8.1f} ms load, {portrait['prepare_ms']:.1f} ms prepare")
     print(f"switch portrait     {report['switch_ms']:8.3f} ms")
     for name, times in report["stages"].items():
         print(f"{name:<18}  {times['p50_ms']:8.2f} ms p50 {times['p95_ms']:8.2f} ms p95")

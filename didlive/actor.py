@@ -1,0 +1,105 @@
+"""A portrait made ready to act: fitted to the output, prepared by its generator, its answer measured, its frame cut."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from .composite import Compositor, lay_out
+from .geometry import head_box
+from .portrait import load_portrait, scaled
+from .registry import GENERATORS, load
+from .response import Look, measure_response
+from .retarget import Response
+from .seams import Generator, Source
+from .settings import OutputSettings, Settings
+from .types import U8, Face, Portrait
+
+PROBE_PX = 512.0
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Everything that drawing one portrait needs: the portrait at the output's scale, the generator and the source it
+    prepared, how the portrait answers, and the compositor of the output."""
+
+    portrait: Portrait
+    generator: Generator
+    source: Source
+    response: Response
+    compositor: Compositor
+
+
+def prepare_actor(portrait: Path | str | Portrait, settings: Settings, *, face: int | None = None,
+                  generator: Generator | None = None, calibrate: bool = True, alpha: bool = False) -> Actor:
+    """Load, fit, prepare and measure a portrait; takes a second or two, so do it before the show.
+
+    face: which face of the picture (1 = largest). generator: draws instead of the one that `settings` name.
+    calibrate: measure how the portrait answers to small moves. alpha: frames are RGBA. Raises BadInput, ModelMissing.
+    """
+    chosen = portrait if isinstance(portrait, Portrait) else load_portrait(portrait, face)
+    fitted = fit(chosen, settings.output)
+    drawer: Generator = generator if generator is not None else load(GENERATORS, settings.generator)()
+    source = drawer.prepare(fitted)
+    compositor = Compositor(fitted, settings.output, alpha)
+    # The still portrait answers to nothing.
+    answers = calibrate and settings.generator != "still"
+    response = probe(fitted, drawer, source) if answers else Response()
+    return Actor(fitted, drawer, source, response, compositor)
+
+
+def probe(portrait: Portrait, generator: Generator, source: Source) -> Response:
+    """Measure how a prepared portrait answers; a large one is measured on a reduced copy, which takes a third of the
+    time and, since gains have no unit, says the same."""
+    x0, _, x1, _ = head_box(portrait.face.landmarks)
+    if x1 - x0 > 1.25 * PROBE_PX:
+        portrait = scaled(portrait, PROBE_PX / (x1 - x0))
+        source = generator.prepare(portrait)
+    with watching(portrait) as look:
+        return measure_response(generator, source, look)
+
+
+def fit(portrait: Portrait, output: OutputSettings) -> Portrait:
+    """Return the portrait at the scale at which the output shows it, so that patches are pasted pixel for pixel.
+
+    Size `source` means the portrait's own pixels: nothing is scaled.
+    """
+    if output.size == "source":
+        return portrait
+    height, width = portrait.image.shape[:2]
+    return scaled(portrait, 1 / lay_out((width, height), portrait.face.landmarks, output).scale.value)
+
+
+@contextmanager
+def watching(portrait: Portrait) -> Iterator[Look]:
+    """Give a function that finds the portrait's face in pictures of the portrait's size.
+
+    Only the head's surroundings are looked at: that is what most viewers see, it takes less time than the whole
+    picture, and nobody else is in it as a rule.
+    """
+    from .models import ensure_model
+    from .track.mediapipe import MAX_FACES, make_landmarker, to_image, unpack
+
+    height, width = portrait.image.shape[:2]
+    x0, y0, x1, y1 = head_box(portrait.face.landmarks)
+    left, top, right, bottom = max(0, int(x0)), max(0, int(y0)), min(width, math.ceil(x1)), min(height, math.ceil(y1))
+    home = portrait.face.landmarks[:, :2].mean(axis=0)
+    landmarker = make_landmarker(ensure_model("face_landmarker"), video=False,
+                                 faces=1 if portrait.faces == 1 else MAX_FACES)
+
+    def look(image: U8) -> Face | None:
+        part = image[top:bottom, left:right]
+        offset = np.array([left, top, 0], dtype=np.float32)
+        faces = [replace(f, landmarks=f.landmarks + offset)
+                 for f in unpack(landmarker.detect(to_image(part)), part.shape[1], part.shape[0])]
+        return min(faces, key=lambda f: float(np.linalg.norm(f.landmarks[:, :2].mean(axis=0) - home)), default=None)
+
+    try:
+        yield look
+    finally:
+        landmarker.close()
