@@ -4,12 +4,12 @@ when it is asked for, so that `didlive --help` is instant."""
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from importlib import import_module
 
 from .. import __version__
 from ..errors import Cancelled, DidliveError
+from .native import quiet_native
 
 COMMANDS = {
     "animate": "animate a portrait from a clip or a recorded motion, into a file",
@@ -41,11 +41,13 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code (2: bad input or environment, 130: interrupted)."""
     arguments = sys.argv[1:] if argv is None else argv
-    # MediaPipe's native log lines say nothing to a user; GLOG reads this before it is loaded.
-    os.environ.setdefault("GLOG_minloglevel", "3")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     command = next((a for a in arguments if a in COMMANDS), None)
     args = build_parser(command).parse_args(arguments)
+    with quiet_native():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         return args.run(args) or 0
     except Cancelled as error:

@@ -65,11 +65,15 @@ def read_pairs(path: Path) -> list[Pair]:
     return pairs
 
 
-def driven(portrait: Path, driving: Path, settings: Settings, limit: int | None) -> Iterator[tuple[Frame, Frame]]:
-    """Yield (driver, output) frames. Raises BadInput when the driving input has no pictures to compare with."""
+def driven(portrait: Path, driving: Path, settings: Settings, limit: int | None,
+           neutral: int | None = None) -> Iterator[tuple[Frame, Frame]]:
+    """Yield (driver, output) frames; `neutral` is the frame that shows the driver relaxed (None: found in the clip).
+
+    Raises BadInput when the driving input has no pictures to compare with.
+    """
     from ..animate import animate_frames
 
-    for output, driver in animate_frames(portrait, driving, settings=settings, max_frames=limit):
+    for output, driver in animate_frames(portrait, driving, settings=settings, max_frames=limit, neutral=neutral):
         if driver is None:
             raise BadInput(f"{driving} holds motion only; evaluating needs a clip with pictures")
         yield driver, output
@@ -169,7 +173,8 @@ def self_reenactment(clip: Path, settings: Settings, *, max_frames: int | None =
     with tempfile.TemporaryDirectory(prefix="didlive-") as folder:
         still = Path(folder) / "first.png"
         save_png(first.image, still)
-        take = play(driven(still, clip, whole, max_frames), lambda image: image)
+        # The portrait is the first frame, so that frame's face is what the motion has to be relative to.
+        take = play(driven(still, clip, whole, max_frames, neutral=0), lambda image: image)
     scored = [picture_scores(truth[:image.shape[0], :image.shape[1]], image[:, :, :3], seen.landmarks,
                              None if made is None else made.landmarks)
               for truth, image, seen, made in zip(take.drivers[1:], take.outputs[1:], take.driver_faces[1:],

@@ -1,0 +1,251 @@
+"""Offline: a portrait, a clip or a recorded motion, and out comes a file. Same input, same bytes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from .actor import Actor, prepare_actor
+from .capture.listing import open_camera
+from .errors import BadInput, Cancelled
+from .motion import MotionEstimator, find_neutral, measure, smooth_clip
+from .pipeline import Renderer
+from .portrait import load_portrait
+from .registry import TRACKERS, load
+from .seams import Sink, StreamFormat
+from .settings import MotionSettings, Settings, Smoothing
+from .sinks import sink_for
+from .types import Frame, Measure, Motion, Stamp, Tracking
+
+# Told what is being done ("track" or "draw"), how many frames are done, and how many there are (0: unknown).
+Progress = Callable[[str, int, int], None]
+SLOWEST_HZ, FASTEST_HZ = 1.0, 120.0
+# A filter that lets everything pass: the clip was smoothed already, without delay.
+UNFILTERED = Smoothing(rest_hz=1e9, quick=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """A whole tracked clip, only numbers: what was seen at which time, and the constant rate it is played at.
+
+    order: for each output frame the index of the tracked frame that is nearest in time; a clip of constant rate is
+    played frame by frame, one of variable rate keeps its time, and so its sound.
+    """
+
+    trackings: tuple[Tracking, ...]
+    rate_hz: float
+    order: tuple[int, ...]
+
+    @property
+    def faces(self) -> int:
+        """In how many tracked frames a face was seen."""
+        return sum(t.face is not None for t in self.trackings)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `animate` made: frames, rate, size (width, height) px, frames of the clip in which no face was seen, frames
+    that could not be drawn (the still portrait stands in), seconds it took, and notes for the user."""
+
+    out: Path
+    frames: int
+    rate_hz: float
+    size: tuple[int, int]
+    lost: int
+    undrawn: int
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Report to nobody."""
+
+
+def track_clip(path: Path | str, *, max_frames: int | None = None, progress: Progress = _silent) -> Performance:
+    """Track a whole clip, or read a motion file (.npz). Raises BadInput when it shows no face at all."""
+    path = Path(path)
+    replayed = path.suffix.lower() == ".npz"
+    camera = open_camera(_as_file(path), paced=False)
+    trackings: list[Tracking] = []
+    try:
+        nominal_hz = camera.open().rate_hz
+        tracker = load(TRACKERS, "replay")(path) if replayed else load(TRACKERS, "mediapipe")()
+        try:
+            for frame in islice(iter(camera.read, None), max_frames):
+                trackings.append(tracker.track(frame))
+                progress("track", len(trackings), 0)
+        finally:
+            tracker.close()
+    finally:
+        camera.close()
+    if not any(t.face is not None for t in trackings):
+        raise BadInput(f"no face was found in {path} ({len(trackings)} frames); use a clip of one face that looks to "
+                       "the camera")
+    rate_hz, order = at_constant_rate([t.stamp.captured_ns for t in trackings], nominal_hz)
+    return Performance(tuple(trackings), rate_hz, order)
+
+
+def _as_file(path: Path) -> str:
+    """Keep a file called `0` or `clip` from being taken for a webcam."""
+    return str(path) if path.is_absolute() else str(Path.cwd() / path)
+
+
+def at_constant_rate(times_ns: Sequence[int], nominal_hz: float) -> tuple[float, tuple[int, ...]]:
+    """Return the rate to play at and, for each output frame, the index of the input frame nearest in time.
+
+    The file's own rate is taken unless it contradicts the times of its frames (some recorders write 1000).
+    """
+    times_s = (np.asarray(times_ns, dtype=np.float64) - times_ns[0]) * 1e-9
+    rate_hz = nominal_hz
+    if len(times_s) > 1:
+        measured_hz = (len(times_s) - 1) / times_s[-1]
+        if not (measured_hz / 2 <= nominal_hz <= measured_hz * 2 and nominal_hz <= FASTEST_HZ):
+            rate_hz = measured_hz
+    rate_hz = min(max(rate_hz, SLOWEST_HZ), FASTEST_HZ)
+    wanted = np.arange(round(float(times_s[-1]) * rate_hz) + 1) / rate_hz
+    after = np.clip(np.searchsorted(times_s, wanted), 1, len(times_s) - 1) if len(times_s) > 1 else np.zeros(1, int)
+    before = np.maximum(after - 1, 0)
+    nearest = np.where(wanted - times_s[before] <= times_s[after] - wanted, before, after)
+    return rate_hz, tuple(int(i) for i in nearest)
+
+
+class _ClipEstimator(MotionEstimator):
+    """The live presence machine, fed with measures that are smoothed already."""
+
+    def __init__(self, settings: MotionSettings, neutral: Measure) -> None:
+        super().__init__(replace(settings, smoothing=UNFILTERED, auto_neutral=False), neutral)
+
+    def follow(self, seen: Measure | None, stamp: Stamp) -> Motion | None:
+        """As `estimate`, from a measure."""
+        now_s = stamp.captured_ns * 1e-9
+        return self._absent(now_s, stamp) if seen is None else self._present(seen, now_s, stamp)
+
+
+def clip_motions(performance: Performance, settings: MotionSettings, neutral: int | None = None) -> list[Motion | None]:
+    """Return the motion of every output frame, smoothed without delay; None before the first face.
+
+    neutral: index of the tracked frame (the next with a face) that shows the performer relaxed; None: the calmest
+    frames of the clip.
+    """
+    seen = [i for i, t in enumerate(performance.trackings) if t.face is not None]
+    raw = [measure(face, settings.mirror) for i in seen if (face := performance.trackings[i].face) is not None]
+    times_s = [performance.trackings[i].stamp.captured_ns * 1e-9 for i in seen]
+    smooth = dict(zip(seen, smooth_clip(raw, times_s, settings.smoothing), strict=True))
+    relaxed = find_neutral(raw) if neutral is None else next((m for i, m in smooth.items() if i >= neutral), raw[-1])
+    estimator = _ClipEstimator(settings, relaxed)
+    stamps = [Stamp(k, round(k * 1e9 / performance.rate_hz)) for k in range(len(performance.order))]
+    return [estimator.follow(smooth.get(i), stamp) for i, stamp in zip(performance.order, stamps, strict=True)]
+
+
+def animate_frames(portrait: Path | str | Actor, driving: Path | str | Performance, *, settings: Settings,
+                   face: int | None = None, max_frames: int | None = None, neutral: int | None = None,
+                   progress: Progress = _silent) -> Iterator[tuple[Frame, Frame | None]]:
+    """Yield the finished frames, each with the frame of the clip that drove it (None for a motion file).
+
+    First the whole clip is tracked (only numbers are kept), then it is decoded a second time beside the drawing.
+    """
+    performance = driving if isinstance(driving, Performance) else None
+    actor = portrait if isinstance(portrait, Actor) else prepare_actor(portrait, settings, face=face)
+    if performance is None:
+        performance = track_clip(Path(str(driving)), max_frames=max_frames, progress=progress)
+    drivers: Iterator[Frame | None] = iter([None] * len(performance.order))
+    if not isinstance(driving, Performance) and Path(driving).suffix.lower() != ".npz":
+        drivers = _pictures(Path(driving), performance.order)
+    yield from zip(render_performance(actor, performance, settings, neutral, progress), drivers, strict=False)
+
+
+def _pictures(path: Path, order: Sequence[int]) -> Iterator[Frame]:
+    """Decode again: yield the frame of each index of `order`, which does not fall."""
+    from .capture.file import FileCamera
+
+    camera = FileCamera(path)
+    try:
+        camera.open()
+        frame = None
+        for wanted in order:
+            while frame is None or frame.stamp.sequence < wanted:
+                frame = camera.read()
+                if frame is None:
+                    return
+            yield frame
+    finally:
+        camera.close()
+
+
+def render_performance(actor: Actor, performance: Performance, settings: Settings, neutral: int | None = None,
+                       progress: Progress = _silent, renderer: Renderer | None = None) -> Iterator[Frame]:
+    """Draw a tracked clip, frame by frame at its constant rate."""
+    renderer = renderer or Renderer(settings.motion, actor)
+    motions = clip_motions(performance, settings.motion, neutral)
+    for k, motion in enumerate(motions):
+        yield renderer.render(motion, Stamp(k, round(k * 1e9 / performance.rate_hz)))
+        progress("draw", k + 1, len(motions))
+
+
+def animate(portrait: Path | str, driving: Path | str, out: Path | str, settings: Settings, *, face: int | None = None,
+            audio: str = "keep", max_frames: int | None = None, progress: Progress = _silent,
+            cancelled: Callable[[], bool] = lambda: False) -> Report:
+    """Animate a portrait by a clip or a motion file and write `out` (.mp4, .gif, .webp, or a folder of PNG pictures).
+
+    audio: "keep" takes the clip's sound over (mp4 only), "none" leaves it out. `cancelled` is asked before every frame.
+    Nothing half-written is left behind. Raises BadInput, OutputFailed, ModelMissing, Cancelled.
+    """
+    start_s = time.monotonic()
+    driving, out = Path(driving), Path(out)
+
+    def tell(what: str, done: int, total: int) -> None:
+        if cancelled():
+            raise Cancelled("stopped; nothing was written")
+        progress(what, done, total)
+
+    sound = audio == "keep" and driving.suffix.lower() != ".npz"
+    sink = sink_for(out, audio_from=driving if sound else None)
+    chosen = load_portrait(portrait, face)
+    transparent = chosen.alpha is not None and out.suffix.lower() != ".mp4"
+    actor = prepare_actor(chosen, settings, alpha=transparent)
+    width, height = actor.compositor.size
+    # Opened once for trial: what cannot be written shall be known before a long clip is tracked.
+    _check_clip(driving)
+    sink.open(StreamFormat(width, height, 25.0, transparent))
+    sink.abort()
+    performance = track_clip(driving, max_frames=max_frames, progress=tell)
+    renderer = Renderer(settings.motion, actor)
+    frames = render_performance(actor, performance, settings, None, tell, renderer)
+    count = _write(sink, StreamFormat(width, height, performance.rate_hz, transparent), frames)
+    lost = len(performance.trackings) - performance.faces
+    notes = list(chosen.warnings)
+    if lost:
+        notes.append(f"no face was seen in {lost} of {len(performance.trackings)} frames; the portrait idles there")
+    if renderer.faults:
+        notes.append(f"{renderer.faults} frames could not be drawn: {renderer.problem}")
+    return Report(out, count, performance.rate_hz, (width, height), lost, renderer.faults,
+                  time.monotonic() - start_s, tuple(notes))
+
+
+def _check_clip(driving: Path) -> None:
+    """Raise BadInput now when the clip cannot be opened."""
+    camera = open_camera(_as_file(driving), paced=False)
+    try:
+        camera.open()
+    finally:
+        camera.close()
+
+
+def _write(sink: Sink, stream: StreamFormat, frames: Iterator[Frame]) -> int:
+    """Write all frames or leave nothing behind; return how many there were."""
+    count = 0
+    sink.open(stream)
+    try:
+        for frame in frames:
+            sink.write(frame)
+            count += 1
+        sink.close()
+    except BaseException:
+        sink.abort()
+        raise
+    return count

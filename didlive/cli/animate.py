@@ -1,0 +1,87 @@
+"""`didlive animate`: a portrait and a clip or recorded motion become a file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..errors import BadInput, Cancelled
+from .options import add_settings_options, read_settings
+
+DEMO_OUT = Path("demo.mp4")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--portrait", type=Path, metavar="IMG", help="picture of one face (needed without --demo)")
+    parser.add_argument("--driving", type=Path, metavar="CLIP",
+                        help="clip of a face, or a motion file (.npz) (needed without --demo)")
+    parser.add_argument("--out", type=Path, metavar="FILE",
+                        help="what to write: .mp4, .gif, .webp, or a folder name for numbered PNG pictures")
+    parser.add_argument("--demo", action="store_true",
+                        help=f"use the built-in portrait and motion for what is not given (writes {DEMO_OUT})")
+    parser.add_argument("--audio", choices=("keep", "none"), default="keep",
+                        help="keep: take over the clip's sound (mp4 only); none: leave it out (default keep)")
+    parser.add_argument("--face", type=int, metavar="N", help="which face of the portrait, 1 = largest (default 1)")
+    parser.add_argument("--max-frames", type=int, metavar="N", help="stop after this many frames of the clip")
+    add_settings_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Animate and say what was written."""
+    from ..animate import animate
+
+    portrait, driving, out = _inputs(args)
+    if args.max_frames is not None and args.max_frames < 1:
+        raise BadInput("--max-frames must be at least 1")
+    settings = read_settings(args)
+    bar = _Bar()
+    try:
+        report = animate(portrait, driving, out, settings, face=args.face, audio=args.audio,
+                         max_frames=args.max_frames, progress=bar)
+    except KeyboardInterrupt as error:
+        raise Cancelled("stopped; nothing was written") from error
+    finally:
+        bar.close()
+    for note in report.notes:
+        print(f"didlive: {note}", file=sys.stderr)
+    width, height = report.size
+    print(f"{report.out}: {report.frames} frames, {width}x{height} px, {report.rate_hz:.5g} frames/s, "
+          f"made in {report.seconds:.1f} s")
+    return 0
+
+
+def _inputs(args: argparse.Namespace) -> tuple[Path, Path, Path]:
+    portrait, driving, out = args.portrait, args.driving, args.out
+    if args.demo:
+        from ..demo import demo_motion, demo_portrait
+
+        portrait, driving, out = portrait or demo_portrait(), driving or demo_motion(), out or DEMO_OUT
+    for value, name in ((portrait, "--portrait IMG"), (driving, "--driving CLIP"), (out, "--out FILE")):
+        if value is None:
+            raise BadInput(f"{name} is missing; or try: didlive animate --demo")
+    return portrait, driving, out
+
+
+class _Bar:
+    """Progress on stderr: one bar for tracking, one for drawing."""
+
+    def __init__(self) -> None:
+        self._what = ""
+        self._bar = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        from tqdm import tqdm
+
+        if what != self._what or self._bar is None:
+            self.close()
+            self._what = what
+            self._bar = tqdm(total=total or None, desc=f"{what:<5}", unit=" frames", file=sys.stderr,
+                             disable=not sys.stderr.isatty(), leave=True)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None
