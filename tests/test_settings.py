@@ -1,0 +1,129 @@
+"""Settings: what is written is read back, and what cannot be used is refused with its name."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from didlive.errors import BadInput
+from didlive.settings import VERSION, Settings, dump, from_dict, load
+
+
+def leaves(kind: type, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the dotted name, default and metadata of every setting."""
+    for f in dataclasses.fields(kind):
+        default = getattr(kind(), f.name)
+        if dataclasses.is_dataclass(default):
+            yield from leaves(type(default), f"{path}{f.name}.")
+        else:
+            yield f"{path}{f.name}", default, f.metadata
+
+
+LEAVES = list(leaves(Settings))
+
+
+def nested(name: str, value: Any) -> dict[str, Any]:
+    for part in reversed(name.split(".")):
+        value = {part: value}
+    return value
+
+
+def other(default: Any, meta: Any) -> Any:
+    """Return a valid value that is not the default."""
+    if isinstance(default, bool):
+        return not default
+    if meta["choices"]:
+        return next(c for c in meta["choices"] if c != default)
+    if isinstance(default, str):
+        return 'C:\\clips\\"Zoë" 顔 😀\n\ttab, bell \a, delete \x7f'
+    if meta["low"] is None:
+        return default + 3
+    return type(default)(meta["low"] if meta["low"] != default else meta["high"])
+
+
+def save(folder: Path, text: str) -> Path:
+    path = folder / "settings.toml"
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+def test_the_defaults_survive_a_round_trip(tmp_path: Path) -> None:
+    assert load(save(tmp_path, dump(Settings()))) == Settings()
+
+
+@pytest.mark.parametrize(("name", "default", "meta"), LEAVES, ids=[leaf[0] for leaf in LEAVES])
+def test_every_setting_survives_a_round_trip(tmp_path: Path, name: str, default: Any, meta: Any) -> None:
+    changed = from_dict(Settings, nested(name, other(default, meta)))
+    assert changed != Settings()
+    assert load(save(tmp_path, dump(changed))) == changed
+
+
+@pytest.mark.parametrize(("name", "default", "meta"), LEAVES, ids=[leaf[0] for leaf in LEAVES])
+def test_every_setting_says_what_it_does_and_its_default_is_valid(name: str, default: Any, meta: Any) -> None:
+    assert meta["help"]
+    assert from_dict(Settings, nested(name, default)) == Settings()
+    if isinstance(default, float):
+        assert meta["low"] is not None, "a number that people may turn has a range"
+
+
+@pytest.mark.parametrize(("name", "default", "meta"), LEAVES, ids=[leaf[0] for leaf in LEAVES])
+def test_what_is_out_of_range_or_of_the_wrong_type_is_refused_by_name(name: str, default: Any, meta: Any) -> None:
+    wrong: list[Any] = [{}, [default], None]
+    wrong += [1] if isinstance(default, str | bool) else ["1", True]
+    if meta["low"] is not None:
+        step = type(default)(1)
+        wrong += [meta["low"] - step, meta["high"] + step]
+    if isinstance(default, float):
+        wrong += [float("nan"), float("inf")]
+    if meta["choices"]:
+        wrong.append("no such choice")
+    for value in wrong:
+        with pytest.raises(BadInput, match=name.replace(".", r"\.")):
+            from_dict(Settings, nested(name, value))
+
+
+def test_the_message_names_the_range_and_the_unit() -> None:
+    with pytest.raises(BadInput, match=r"motion\.limits\.yaw_deg = 90\.0 is out of range; use 5\.0 to 45\.0 degrees"):
+        from_dict(Settings, nested("motion.limits.yaw_deg", 90))
+
+
+def test_a_whole_number_is_taken_for_a_decimal_one() -> None:
+    assert from_dict(Settings, nested("motion.gains.brows", 2)).motion.gains.brows == 2.0
+
+
+@pytest.mark.parametrize("name", ["colour", "motion.gains.ears", "output.fps"])
+def test_an_unknown_name_is_refused(name: str) -> None:
+    with pytest.raises(BadInput, match=f"unknown setting {name}; known here: "):
+        from_dict(Settings, nested(name, 1))
+
+
+def test_a_value_where_a_table_belongs_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"motion\.gains must be a table, not 1"):
+        from_dict(Settings, nested("motion.gains", 1))
+
+
+def test_a_file_may_name_a_few_settings_only(tmp_path: Path) -> None:
+    settings = load(save(tmp_path, "[motion.gains]\njaw = 1.5\n"))
+    assert settings.motion.gains.jaw == 1.5
+    assert dataclasses.replace(settings, motion=Settings().motion) == Settings()
+
+
+def test_the_file_says_its_version(tmp_path: Path) -> None:
+    assert tomllib.loads(dump(Settings()))["version"] == VERSION
+    with pytest.raises(BadInput, match=f"has version {VERSION + 1}; this didlive reads version {VERSION}"):
+        load(save(tmp_path, f"version = {VERSION + 1}\n"))
+
+
+@pytest.mark.parametrize("content", [b"motion = [", b"\xff\xfe\x00", None], ids=["no TOML", "no UTF-8", "no file"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "settings.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadInput, match="cannot be read") as caught:
+        load(path)
+    assert str(path) in str(caught.value)
