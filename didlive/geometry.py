@@ -27,7 +27,7 @@ BLENDSHAPES = (
 SHAPE_INDEX = {name: i for i, name in enumerate(BLENDSHAPES)}
 
 LANDMARKS = 478
-PORTRAIT_DEPTH = 1.3
+PORTRAIT_DEPTH = 1.5
 RIGID = np.array([10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 33, 263, 133, 362, 127, 356, 234, 454, 103, 332, 54, 284, 67,
                   297, 109, 338])
 OVAL = np.array([10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148,
@@ -79,6 +79,16 @@ def mirror_index() -> np.ndarray:
     return _mesh_data()["mirror"]
 
 
+@cache
+def expression_modes() -> F32:
+    """Return (52, 478, 3) float32: how the head-local landmarks of an average person move per unit of each blendshape.
+
+    Ridge regression over tracked faces: people photographed neutral and with an expression, and clips.
+    """
+    with (files("didlive") / "data" / "expression_modes.npz").open("rb") as stream, np.load(stream) as data:
+        return data["modes"].astype(np.float32)
+
+
 def head_rotation(face: Face) -> F32:
     """Return the (3, 3) head rotation in image axes (x right, y down, z away): F R F with F = diag(1, -1, -1)."""
     rotation = _FLIP @ face.transform[:3, :3] @ _FLIP
@@ -97,9 +107,17 @@ def head_local(landmarks: F32, rotation: F32) -> HeadLocal:
 def portrait_landmarks(face: Face) -> F32:
     """Return the landmarks of a still with the depth that makes a turned warp look turned by the asked angle.
 
-    MediaPipe's z is about 30 % too flat for that: measured by turning portraits and tracking the result.
+    MediaPipe's z is too flat for that (measured by turning portraits and tracking the result), most of all in the
+    middle of the face; at the ears it is kept, or a turn would pull the jaw out over the neck.
     """
-    return (face.landmarks * np.array([1, 1, PORTRAIT_DEPTH], dtype=np.float32)).astype(np.float32)
+    landmarks = face.landmarks.copy()
+    z = landmarks[:, 2]
+    front, back = float(z.min()), float(max(z[234], z[454]))
+    depth = np.clip((z - front) / max(back - front, 1e-3), 0, 1.2)
+    # depth' = depth + lift: slope PORTRAIT_DEPTH in front, 1 at the ears, where the total is (1 + PORTRAIT_DEPTH) / 2.
+    gain = PORTRAIT_DEPTH - 1
+    landmarks[:, 2] = front + (back - front) * (depth + gain * (depth - depth * depth / 2))
+    return landmarks.astype(np.float32)
 
 
 def to_rotvec(rotation: F32) -> F32:

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 
 from .geometry import (
-    BLENDSHAPES,
-    BROWS,
     EYE_CORNERS,
     IRISES,
     HeadLocal,
@@ -21,19 +19,18 @@ from .geometry import (
     head_rotation,
     portrait_landmarks,
 )
-from .retarget import Response, brow_region
+from .retarget import Response
 from .seams import Generator, Source
 from .types import F32, U8, Drive, Face, Presence, Stamp
 
 Look = Callable[[U8], Face | None]
 STILL = Stamp(0, 0)
-YAW_DEG, PITCH_DEG, GAZE, BROW = 11.0, 8.0, 0.10, 0.045
-# What a brow raise of BROW (head radii) adds to the brow-up blendshapes of people on camera (median of ten clips).
-BROW_ANSWER = 0.33
+YAW_DEG, PITCH_DEG, GAZE = 11.0, 8.0, 0.10
+GAZE_MAX = 1.7
 
 
 def measure_response(generator: Generator, source: Source, look: Look) -> Response:
-    """Draw probes of a prepared portrait and return its gains. `look` finds the face in an (H, W, 3) RGB picture."""
+    """Draw probes of a prepared portrait and return its response. `look` finds the face in an (H, W, 3) RGB picture."""
     face = source.portrait.face
     local = head_local(portrait_landmarks(face), head_rotation(face))
     probe = _Prober(generator, source, look, local)
@@ -41,13 +38,11 @@ def measure_response(generator: Generator, source: Source, look: Look) -> Respon
     nods = [probe.rotated(s * PITCH_DEG, 0) for s in (-1, 1)]
     sides = [probe.gazed(s * GAZE, 0) for s in (-1, 1)]
     heights = [probe.gazed(0, s * GAZE / 2) for s in (-1, 1)]
-    brows = probe.raised(BROW)
     return Response(
         yaw=_gain(_difference(turns, lambda f: euler_deg(head_rotation(f))[1]), 2 * YAW_DEG, 0.75, 1.4),
         pitch=_gain(_difference(nods, lambda f: euler_deg(head_rotation(f))[0]), 2 * PITCH_DEG, 0.65, 1.3),
-        gaze_x=_gain(_difference(sides, lambda f: _gaze(f)[0]), 2 * GAZE, 0.8, 1.7),
-        gaze_y=_gain(_difference(heights, lambda f: _gaze(f)[1]), GAZE, 0.8, 1.7),
-        brows=_gain(brows, BROW_ANSWER, 1.0, 1.6),
+        gaze_x=_gain(_difference(sides, lambda f: _gaze(f)[0]), 2 * GAZE, 0.8, GAZE_MAX),
+        gaze_y=_gain(_difference(heights, lambda f: _gaze(f)[1]), GAZE, 0.8, GAZE_MAX),
     )
 
 
@@ -75,8 +70,10 @@ class _Prober:
     def _see(self, shape: F32, rotation: F32) -> Face | None:
         local = self._local
         landmarks = (shape @ (rotation @ local.rotation).T) * local.scale + local.centre
-        drive = Drive(landmarks.astype(np.float32), rotation, local.centre, 1.0, np.ones(2, np.float32),
-                      Presence.TRACK, STILL)
+        return self._draw(Drive(landmarks.astype(np.float32), rotation, local.centre, 1.0, np.ones(2, np.float32),
+                                Presence.TRACK, STILL))
+
+    def _draw(self, drive: Drive) -> Face | None:
         patch = self._generator.generate(self._source, drive)
         image = self._source.portrait.image.copy()
         h, w = patch.image.shape[:2]
@@ -91,22 +88,6 @@ class _Prober:
         for side, iris in enumerate(IRISES):
             shape[iris, :2] += np.array([x, y], np.float32) * _eye_width(shape, side)
         return self._see(shape, np.eye(3, dtype=np.float32))
-
-    def raised(self, amount: float) -> float | None:
-        """Return what a brow raise adds to the brow-up blendshapes."""
-        shape = self._local.shape.copy()
-        shape[:, 1] -= brow_region() * amount
-        up = [i for i, n in enumerate(BLENDSHAPES) if n.startswith(("browInnerUp", "browOuterUp"))]
-        before = self._see(self._local.shape, np.eye(3, dtype=np.float32))
-        after = self._see(shape, np.eye(3, dtype=np.float32))
-        if before is None or after is None:
-            return None
-        seen = -(head_local(after.landmarks, head_rotation(after)).shape
-                 - head_local(before.landmarks, head_rotation(before)).shape)[BROWS, 1].mean()
-        if seen < 0.3 * amount:
-            # Glasses or a fringe hide the brows: pushing harder would bend the glasses.
-            return None
-        return max(float((after.blendshapes - before.blendshapes)[up].mean()), 0.26 * BROW_ANSWER)
 
 
 def _eye_width(shape: F32, side: int) -> float:

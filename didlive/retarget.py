@@ -4,11 +4,12 @@ respected, softly limited."""
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .geometry import (
+    BLENDSHAPES,
     BROW_SETS,
     BROWS,
     CHIN,
@@ -23,8 +24,10 @@ from .geometry import (
     LID_FOLDS,
     LIPS_INNER,
     LIPS_OUTER,
+    RIGID,
     SHAPE_INDEX,
     euler_deg,
+    expression_modes,
     from_euler_deg,
     from_rotvec,
     head_box,
@@ -41,6 +44,16 @@ MOUTH_CORNERS = (61, 291)
 GAZE_RANGE = np.array([0.30, 0.16], dtype=np.float32)
 # Share of the viewing angle that the tracker's head rotation takes over (measured by shifting portraits).
 RAY = 0.28
+# Share of the portrait's own expression that is relaxed, and which part of it.
+RELAX = 0.8
+OWN_EXPRESSION = ("mouthSmile", "mouthStretch", "mouthFrown", "mouthPucker", "mouthPress", "mouthUpperUp",
+                  "mouthLowerDown", "mouthDimple", "brow")
+# Share of the performer's movement that is replaced by the average person's movement of the same expression: it
+# carries no trace of the performer's own features.
+TYPICAL = 0.5
+BROW_LOW = 0.9
+# Logits that a unit of blendshape movement is worth, and the movement at which the whole missing way is gone.
+LOGITS, PUSH_SPAN = 5.5, 0.4
 # Performer's lid apertures under this (in mouth widths) are closed lips.
 CONTACT = 0.035
 
@@ -51,6 +64,26 @@ def soft_limit(value: float, limit: float) -> float:
     if abs(value) <= knee:
         return value
     return math.copysign(knee + (limit - knee) * math.tanh((abs(value) - knee) / (limit - knee)), value)
+
+
+def aligned(shape: F32, neutral: F32) -> F32:
+    """Return a head-local shape turned, moved and scaled so that its rigid points fit the neutral's best (Umeyama 1991).
+
+    What the tracker's head rotation missed of a turn stays in the local shape; without this it would be added to the
+    portrait a second time, as a twist of the face.
+    """
+    a, b = shape[RIGID], neutral[RIGID]
+    mean_a, mean_b = a.mean(0), b.mean(0)
+    u, values, vt = np.linalg.svd((b - mean_b).T @ (a - mean_a))
+    sign = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
+    rotation = (u * sign) @ vt
+    scale = float((values * sign).sum() / ((a - mean_a) ** 2).sum())
+    return ((shape - mean_a) @ rotation.T * scale + mean_b).astype(np.float32)
+
+
+def _logit(score: F32) -> F32:
+    score = np.clip(score, 0.02, 0.98)
+    return np.log(score / (1 - score)).astype(np.float32)
 
 
 def spread(seeds: np.ndarray, rounds: int) -> F32:
@@ -80,7 +113,6 @@ class Response:
     pitch: float = 1.0
     gaze_x: float = 1.0
     gaze_y: float = 1.0
-    brows: float = 1.0
 
 
 class _Regions:
@@ -125,13 +157,19 @@ class Retargeter:
         # MediaPipe's camera has 63 degrees of vertical field; the picture is about the head box.
         self._focal_px = (y1 - y0) / (2 * math.tan(math.radians(63 / 2)))
         self._mouth_width = _width(self._local.shape, *MOUTH_CORNERS)
+        self._relax = self._own_expression()
+        own = face.blendshapes * np.where([n.startswith(OWN_EXPRESSION) for n in BLENDSHAPES], 1 - RELAX, 1.0)
+        self._own_logit = _logit(own.astype(np.float32))
+        self._pushed = np.array([n.startswith(("brow", "mouth", "jawOpen")) for n in BLENDSHAPES])
         # For each landmark, how much it follows the upper or lower lip when the aperture is set.
         self._upper, self._lower = self._lip_weights()
 
     def retarget(self, motion: Motion) -> Drive:
         """Return where the portrait's landmarks go, px."""
         source = self._local
-        now, neutral = motion.now, motion.neutral
+        neutral = motion.neutral
+        now = replace(motion.now, shape=self._answered(aligned(motion.now.shape, neutral.shape), motion))
+        motion = replace(motion, now=now)
         shape = source.shape + self._expression(now, neutral)
         shape = self._lips(shape, now, neutral)
         shape, lids = self._lids(shape, motion)
@@ -142,6 +180,23 @@ class Retargeter:
         landmarks = (shape @ turned.T) * (source.scale * scale) + centre
         return Drive(landmarks.astype(np.float32), rotation, centre, scale, lids, motion.presence,
                      motion.stamp.mark("retarget"))
+
+    def _answered(self, shape: F32, motion: Motion) -> F32:
+        """Return the performer's shape, partly replaced by the average person's for the same expression, and pushed
+        on where the portrait starts farther from the expression than the performer does.
+
+        A mouth that rests far below a smile has a longer way to it: seen expression follows the movement as a logistic
+        function, so the difference of the two neutrals in logits is the missing way.
+        """
+        wanted = motion.now.blendshapes - motion.neutral.blendshapes
+        modes = expression_modes()
+        farther = np.clip(_logit(motion.neutral.blendshapes) - self._own_logit, -2, 3) / LOGITS
+        push = wanted * np.clip(farther, -0.3, 0.5) / np.maximum(np.abs(wanted), PUSH_SPAN)
+        # In the direction of the expression the way is longer, away from it there is none.
+        push[~self._pushed | (wanted < 0)] = 0
+        typical = np.tensordot(wanted, modes, 1)
+        delta = shape - motion.neutral.shape
+        return (shape + TYPICAL * (typical - delta) + np.tensordot(push, modes, 1)).astype(np.float32)
 
     def _expression(self, now: Measure, neutral: Measure) -> F32:
         gains, source = self.settings.gains, self._local.shape
@@ -154,17 +209,31 @@ class Retargeter:
         lower_face[:, 1] += (gains.jaw / max(gains.mouth, 1e-3) - 1) * jaw if gains.mouth > 0 else 0
         out = self._regions.mouth * lower_face * gains.mouth
         for side in (0, 1):
-            brow = _ratio(_brow_height(source, side), _brow_height(neutral.shape, side), 0.6, 1.5)
+            brow = _ratio(_brow_height(source, side), _brow_height(neutral.shape, side), BROW_LOW, 1.5)
             half = (source[:, 0] < 0 if side == 0 else source[:, 0] >= 0)[:, None]
-            out = out + half * self._regions.brows * delta * brow * gains.brows * self._response.brows
+            out = out + half * self._regions.brows * delta * brow * gains.brows
         rest = np.clip(1 - self._regions.mouth - self._regions.brows - self._regions.eyes, 0, 1)
-        return (out + rest * delta).astype(np.float32)
+        return (out + rest * delta + self._relax).astype(np.float32)
+
+    def _own_expression(self) -> F32:
+        """Return (478, 3) what undoes the expression that the portrait already shows, on mouth and brows.
+
+        A smile added to a smile is a clown, and a face that cannot smile any more cannot follow one: so the portrait is
+        relaxed first, and shows its smile again when the performer smiles.
+        """
+        names = [n for n in BLENDSHAPES if n.startswith(OWN_EXPRESSION)]
+        index = [SHAPE_INDEX[n] for n in names]
+        shown = np.maximum(self._face.blendshapes[index] - 0.06, 0)
+        modes = expression_modes()[index]
+        brow = np.array([n.startswith("brow") for n in names])[:, None, None]
+        region = np.where(brow, self._regions.brows, self._regions.mouth)
+        return (-RELAX * (shown[:, None, None] * modes * region).sum(0)).astype(np.float32)
 
     def _saturation(self, now: Measure, neutral: Measure) -> float:
         """How much of the performer's smile still fits: a portrait that smiles already cannot smile twice."""
         smile = [SHAPE_INDEX["mouthSmileLeft"], SHAPE_INDEX["mouthSmileRight"]]
         added = float((now.blendshapes[smile] - neutral.blendshapes[smile]).mean())
-        room = max(0.0, 1.02 - float(self._face.blendshapes[smile].mean()))
+        room = max(0.0, 1.02 - (1 - RELAX) * float(self._face.blendshapes[smile].mean()))
         return 1.0 if added <= room else max(0.35, room / added)
 
     def _lip_weights(self) -> tuple[F32, F32]:

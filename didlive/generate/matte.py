@@ -38,6 +38,29 @@ def fill_holes(values: F32, weight: F32) -> F32:
     return (values * weight[:, :, None] + up * (1 - weight[:, :, None])).astype(np.float32)
 
 
+def fill_background(picture: F32, known: F32) -> F32:
+    """Fill where `known` (H, W) is 0 with the mirror image of what lies across the nearest border, so that its texture
+    goes on, running into a smooth fill with the distance."""
+    height, width = known.shape
+    smooth = fill_holes(picture, known)
+    hole = (known < 0.5).astype(np.uint8)
+    distance, labels = cv2.distanceTransformWithLabels(hole, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    # Label -> position of the known pixel that carries it.
+    ys, xs = np.nonzero(hole == 0)
+    place = np.zeros((int(labels.max()) + 1, 2), dtype=np.float32)
+    place[labels[ys, xs]] = np.stack([xs, ys], 1)
+    nearest = place[labels]
+    yy, xx = np.mgrid[0:height, 0:width].astype(np.float32)
+    mirror_x, mirror_y = 2 * nearest[:, :, 0] - xx, 2 * nearest[:, :, 1] - yy
+    values = np.concatenate([picture, known[:, :, None]], 2).astype(np.float32)
+    mirrored = cv2.remap(values, mirror_x, mirror_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    reach = 0.12 * max(height, width)
+    share = np.clip(1.3 - distance / reach, 0, 1) * np.clip(mirrored[:, :, 3] * 2 - 1, 0, 1)
+    share = cv2.GaussianBlur((share * hole).astype(np.float32), (0, 0), 1.5)[:, :, None]
+    filled = smooth * (1 - share) + mirrored[:, :, :3] * share
+    return np.where(hole[:, :, None] > 0, filled, picture).astype(np.float32)
+
+
 def guided_filter(guide: F32, target: F32, radius: int, epsilon: float) -> F32:
     """Smooth `target` (H, W) along the edges of grey `guide` (H, W), both 0..1 (He, Sun, Tang: Guided Image Filtering)."""
     size = (2 * radius + 1, 2 * radius + 1)
@@ -72,7 +95,7 @@ def make_matte(rgb: U8, alpha: F32) -> Matte:
         background = picture
         alpha = np.ones_like(alpha)
     else:
-        background = fill_holes(picture, known)
+        background = fill_background(picture, known)
     # Where nothing of the person is, the background is the picture.
     clear = (alpha <= 0.003)[:, :, None]
     background = np.where(clear, picture, background)

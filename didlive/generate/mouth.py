@@ -56,8 +56,9 @@ class Palette:
     dark: F32
 
     def dimmed(self, factor: float) -> Palette:
-        """Return the palette in less light."""
-        return Palette(self.tooth * factor, self.lip * factor, self.dark * factor)
+        """Return the palette in less light, which comes through the lips and so takes their colour."""
+        tooth = self.tooth * factor
+        return Palette((0.82 * tooth + 0.18 * self.lip * factor).astype(np.float32), self.lip * factor, self.dark)
 
 
 def luma(rgb: F32) -> F32:
@@ -152,7 +153,7 @@ def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32) -> Mo
     upper = Sprite(_soften(draw_arch(UPPER_MM, palette, px_per_mm, True), image, landmarks, px_per_mm / ppm),
                    _corners(line + [0, UPPER_SHOW_MM * unit], z, unit))
     lower_z = z + 2.0 * unit
-    lower = Sprite(_soften(draw_arch(LOWER_MM, palette.dimmed(0.80), px_per_mm, False), image, landmarks,
+    lower = Sprite(_soften(draw_arch(LOWER_MM, palette.dimmed(0.74), px_per_mm, False), image, landmarks,
                            px_per_mm / ppm), _corners(line + [0, LOWER_SHOW_MM * unit], lower_z, unit))
     tongue = Sprite(_tongue(palette, px_per_mm), _corners(line + [0, 9.0 * unit], lower_z + 8 * unit, unit))
     cavity = Sprite(palette.dark.reshape(1, 1, 3), np.zeros((3, 3), np.float32))
