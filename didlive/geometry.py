@@ -50,6 +50,8 @@ IRISES = (np.arange(468, 473), np.arange(473, 478))
 BROWS = np.array([70, 63, 105, 66, 107, 46, 53, 52, 65, 55, 300, 293, 334, 296, 336, 276, 283, 282, 295, 285])
 BROW_SETS = (BROWS[:10], BROWS[10:])
 CHIN = 152
+JAW_CORNERS = np.array([172, 136, 150, 58, 397, 365, 379, 288])
+JAW_FLAT = 0.55
 
 _FLIP = np.diag([1.0, -1.0, -1.0]).astype(np.float32)
 
@@ -116,8 +118,25 @@ def portrait_landmarks(face: Face) -> F32:
     depth = np.clip((z - front) / max(back - front, 1e-3), 0, 1.2)
     # depth' = depth + lift: slope PORTRAIT_DEPTH in front, 1 at the ears, where the total is (1 + PORTRAIT_DEPTH) / 2.
     gain = PORTRAIT_DEPTH - 1
-    landmarks[:, 2] = front + (back - front) * (depth + gain * (depth - depth * depth / 2))
+    depth = depth + gain * (depth - depth * depth / 2)
+    # The corners of the jaw are flattened towards the chin: nothing of the picture lies behind them that a turn
+    # could bring out, and the cheek would puff.
+    flat = JAW_FLAT * spread(JAW_CORNERS, 4)
+    depth = depth - flat * np.maximum(depth - depth[CHIN], 0)
+    landmarks[:, 2] = front + (back - front) * depth
     return landmarks.astype(np.float32)
+
+
+def spread(seeds: np.ndarray, rounds: int) -> F32:
+    """Return (478,) weights 1 on the seed landmarks, falling to 0 over `rounds` rings of mesh neighbours."""
+    triangles = tessellation()
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    distance = np.full(LANDMARKS, rounds + 1.0)
+    distance[seeds] = 0
+    for _ in range(rounds):
+        np.minimum.at(distance, edges[:, 0], distance[edges[:, 1]] + 1)
+        np.minimum.at(distance, edges[:, 1], distance[edges[:, 0]] + 1)
+    return np.clip(1 - distance / (rounds + 1), 0, 1).astype(np.float32)
 
 
 def to_rotvec(rotation: F32) -> F32:

@@ -20,7 +20,6 @@ from .geometry import (
     INNER_LOWER,
     INNER_UPPER,
     IRISES,
-    LANDMARKS,
     LID_FOLDS,
     LIPS_INNER,
     LIPS_OUTER,
@@ -34,7 +33,7 @@ from .geometry import (
     head_local,
     head_rotation,
     portrait_landmarks,
-    tessellation,
+    spread,
 )
 from .settings import MotionSettings
 from .types import F32, Drive, Face, Measure, Motion
@@ -84,18 +83,6 @@ def aligned(shape: F32, neutral: F32) -> F32:
 def _logit(score: F32) -> F32:
     score = np.clip(score, 0.02, 0.98)
     return np.log(score / (1 - score)).astype(np.float32)
-
-
-def spread(seeds: np.ndarray, rounds: int) -> F32:
-    """Return (478,) weights 1 on the seed landmarks, falling to 0 over `rounds` rings of mesh neighbours."""
-    triangles = tessellation()
-    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-    distance = np.full(LANDMARKS, rounds + 1.0)
-    distance[seeds] = 0
-    for _ in range(rounds):
-        np.minimum.at(distance, edges[:, 0], distance[edges[:, 1]] + 1)
-        np.minimum.at(distance, edges[:, 1], distance[edges[:, 0]] + 1)
-    return np.clip(1 - distance / (rounds + 1), 0, 1).astype(np.float32)
 
 
 def brow_region() -> F32:
