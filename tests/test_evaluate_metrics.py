@@ -230,7 +230,8 @@ def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespac
     asked: list[Any] = []
 
     def animate_frames(portrait_path: Path, driving: Path, *, settings: Any, face: int | None = None,
-                       max_frames: int | None = None, progress: object = None) -> Iterator[tuple[Frame, Frame]]:
+                       max_frames: int | None = None, neutral: int | None = None,
+                       progress: object = None) -> Iterator[tuple[Frame, Frame]]:
         asked.append((portrait_path, driving, settings.output))
         for picture in pictures[:max_frames]:
             yield replace(picture, image=np.ascontiguousarray(255 - picture.image)), picture
