@@ -9,6 +9,7 @@ import os
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import BadInput, OutputFailed
-from .types import F32
+from .types import F32, Face, Tracking
 
 VERSION = 1
 MOST_FRAMES = 500_000
@@ -148,6 +149,24 @@ def _problem(r: Recording) -> str:
         if not np.isfinite(getattr(r, name)[r.present]).all():
             return f"its {name} are not all numbers"
     return ""
+
+
+def to_recording(trackings: Sequence[Tracking], rate_hz: float) -> Recording:
+    """Return what a tracker saw, in order of time, as a recording. `rate_hz` 0 means unknown: it is measured.
+
+    All trackings must come from pictures of one size. Raises BadInput when there are none, or none shows a face.
+    """
+    if not any(t.face is not None for t in trackings):
+        raise BadInput(f"no face was seen ({len(trackings)} frames); there is no motion to keep")
+    times_ns = np.array([t.stamp.captured_ns for t in trackings], np.int64)
+    times_ns -= times_ns[0]
+    if not 0.1 <= rate_hz <= 1000:
+        rate_hz = (len(times_ns) - 1) * 1e9 / max(int(times_ns[-1]), 1) if len(times_ns) > 1 else 30.0
+    nobody = Face(np.zeros((478, 3), np.float32), np.zeros(52, np.float32), np.zeros((4, 4), np.float32))
+    faces = [t.face or nobody for t in trackings]
+    return Recording(rate_hz, trackings[0].size, times_ns, np.array([t.face is not None for t in trackings]),
+                     np.stack([f.landmarks for f in faces]), np.stack([f.blendshapes for f in faces]),
+                     np.stack([f.transform for f in faces]))
 
 
 def save_recording(path: str | Path, recording: Recording) -> None:

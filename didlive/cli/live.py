@@ -1,0 +1,127 @@
+"""`didlive live`: a portrait follows a camera, a clip or a recorded motion, in a window or without one."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadInput, OutputFailed
+from .options import add_settings_options, read_settings
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--portrait", type=Path, metavar="IMG", help="picture of one face (default: a built-in one)")
+    parser.add_argument("--camera", metavar="CAMERA", help="index or (part of a) name of a camera, or a video file or "
+                        "motion file (.npz) that plays again and again (default 0)")
+    parser.add_argument("--demo", action="store_true", help="built-in portrait and motion for what is not given")
+    parser.add_argument("--face", type=int, metavar="N", help="which face of the portrait, 1 = largest (default 1)")
+    parser.add_argument("--record", type=Path, metavar="OUT.mp4", help="record what is shown")
+    parser.add_argument("--no-window", action="store_true", help="no window: print the state once a second")
+    parser.add_argument("--seconds", type=float, metavar="S", help="stop after this time")
+    parser.add_argument("--fps", type=float, metavar="HZ", help="frames per second of outputs (default 30)")
+    add_settings_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play until the window is closed, the time is up, or Ctrl-C."""
+    if args.seconds is not None and not args.seconds > 0:
+        raise BadInput("--seconds must be above 0")
+    if not args.no_window:
+        _check_window()
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    session, recorder, title = _prepare(args)
+    try:
+        session.start()
+        if args.no_window:
+            _watch(session, args.seconds)
+        else:
+            # Imported by name: the library knows no window, only this command does.
+            import_module("ui.preview").show(session, title, args.seconds)
+    except KeyboardInterrupt:
+        print("didlive: stopping", file=sys.stderr)
+    finally:
+        session.stop()
+    if recorder is not None:
+        if recorder.error is not None:
+            raise OutputFailed(str(recorder.error))
+        print(f"{args.record}: {recorder.written} frames recorded, {recorder.dropped} dropped")
+    if session.failure:
+        raise BadInput(session.failure)
+    return 0
+
+
+def _check_window() -> None:
+    """Say now what Qt would say by aborting the process."""
+    if find_spec("PySide6") is None:
+        raise BadInput("the window needs PySide6; run: pip install 'didlive[ui]', or use --no-window")
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if sys.platform == "linux" and not any(os.environ.get(name) for name in screens):
+        raise BadInput("there is no screen to show a window on; use --no-window")
+
+
+def _as_interrupt(*_: Any) -> None:
+    """Ask to end as Ctrl-C does, so that a recording is finished."""
+    raise KeyboardInterrupt
+
+
+def _prepare(args: argparse.Namespace) -> tuple[Session, Any, str]:
+    """Load everything that takes time, before the show; return the session, its recorder and a title."""
+    from ..actor import prepare_actor
+    from ..capture.listing import open_camera
+    from ..capture.reopen import ReopeningCamera
+    from ..demo import demo_motion, demo_portrait
+    from ..registry import TRACKERS, load
+    from ..session import Session
+    from ..sinks.recorder import QueuedSink
+
+    settings = read_settings(args)
+    if args.portrait is None and not args.demo:
+        raise BadInput("--portrait IMG is missing; or try: didlive live --demo")
+    portrait = args.portrait or demo_portrait()
+    spec = args.camera or (str(demo_motion()) if args.demo else settings.camera.name)
+    settings = replace(settings, camera=replace(settings.camera, name=spec))
+    recorder = None
+    if args.record is not None:
+        if args.record.suffix.lower() != ".mp4":
+            raise BadInput(f"--record {args.record}: only .mp4 can be recorded live")
+        recorder = QueuedSink(load_mp4(args.record))
+    # Once for trial: a file that does not exist is told at once.
+    open_camera(spec, settings.camera, paced=True, loop=True)
+    camera = ReopeningCamera(lambda: open_camera(spec, settings.camera, paced=True, loop=True))
+    actor = prepare_actor(portrait, settings, face=args.face)
+    for note in actor.portrait.warnings:
+        print(f"didlive: {note}", file=sys.stderr)
+    replayed = spec.lower().endswith(".npz")
+    tracker = load(TRACKERS, "replay")(Path(spec)) if replayed else load(TRACKERS, "mediapipe")()
+    sinks = [recorder] if recorder is not None else []
+    return Session(settings, camera, tracker, actor, sinks), recorder, Path(portrait).stem
+
+
+def load_mp4(path: Path) -> Any:
+    """Return the sink that records in real time."""
+    from ..sinks import sink_for
+
+    return sink_for(path, real_time=True)
+
+
+def _watch(session: Session, seconds: float | None) -> None:
+    """Print the state once a second until the time is up or the session fails."""
+    end_s = time.monotonic() + (seconds if seconds is not None else float("inf"))
+    while not session.failure and (left_s := end_s - time.monotonic()) > 0:
+        time.sleep(min(1.0, left_s))
+        s = session.stats()
+        stages = " ".join(f"{name} {ms:.1f}" for name, ms in s.stages_ms)
+        print(f"{s.state.value}{f' ({s.reason})' if s.reason else ''}: {s.fps:.1f} frames/s, delay {s.p50_ms:.0f} ms "
+              f"(p95 {s.p95_ms:.0f}), {s.dropped} dropped; ms: {stages}", flush=True)

@@ -1,0 +1,66 @@
+"""`didlive record-motion`: track a clip or a camera and keep the numbers, no picture."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import BadInput, CameraLost
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("clip", nargs="?", type=Path, metavar="CLIP", help="video to track (or give --camera)")
+    parser.add_argument("out", type=Path, metavar="OUT.npz", help="motion file to write")
+    parser.add_argument("--camera", metavar="N", help="index or name of a camera to record from")
+    parser.add_argument("--seconds", type=float, metavar="S", help="stop after this time")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Track and store; Ctrl-C ends a camera recording and keeps it."""
+    from ..recording import save_recording
+
+    if (args.clip is None) == (args.camera is None):
+        raise BadInput("give either a CLIP or --camera N, and where to write: record-motion CLIP OUT.npz")
+    if args.out.suffix.lower() != ".npz":
+        raise BadInput(f"{args.out}: a motion file ends in .npz")
+    if args.seconds is not None and not args.seconds > 0:
+        raise BadInput("--seconds must be above 0")
+    if not args.out.parent.is_dir():
+        raise BadInput(f"{args.out} cannot be written: there is no folder {args.out.parent}")
+    recording = _record(args)
+    save_recording(args.out, recording)
+    seen = int(recording.present.sum())
+    print(f"{args.out}: {len(recording)} frames at {recording.rate_hz:.5g} Hz, a face in {seen} of them")
+    return 0
+
+
+def _record(args: argparse.Namespace) -> Any:
+    from ..capture.listing import open_camera
+    from ..recording import to_recording
+    from ..registry import TRACKERS, load
+
+    live = args.camera is not None
+    camera = open_camera(args.camera if live else str(args.clip.absolute()), paced=live)
+    tracker, trackings, rate_hz = load(TRACKERS, "mediapipe")(), [], 0.0
+    try:
+        rate_hz = camera.open().rate_hz
+        start_s, first_ns = time.monotonic(), None
+        while (frame := camera.read()) is not None:
+            trackings.append(tracker.track(frame))
+            first_ns = frame.stamp.captured_ns if first_ns is None else first_ns
+            passed_s = time.monotonic() - start_s if live else (frame.stamp.captured_ns - first_ns) * 1e-9
+            if args.seconds is not None and passed_s >= args.seconds:
+                break
+    except (KeyboardInterrupt, CameraLost) as error:
+        # What was performed before a camera cannot be performed again.
+        if not live or not trackings:
+            raise
+        print(f"didlive: {str(error) or 'stopped'}; what was recorded until then is kept", file=sys.stderr)
+    finally:
+        tracker.close()
+        camera.close()
+    return to_recording(trackings, rate_hz)

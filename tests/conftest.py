@@ -1,0 +1,68 @@
+"""What many tests share: models fetched once, a portrait, an actor, a clip made by the product itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+# Read by native libraries when they are loaded.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The cache folder with every model in it, fetched once per machine."""
+    from didlive.models import cache_folder, ensure_model, list_models
+
+    for spec in list_models():
+        ensure_model(spec)
+    return cache_folder()
+
+
+@pytest.fixture(scope="session")
+def astronaut(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scikit-image's public-domain portrait (512 x 512 px) as a PNG file."""
+    path = tmp_path_factory.mktemp("portrait") / "astronaut.png"
+    cv2.imwrite(str(path), cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2BGR))
+    return path
+
+
+@pytest.fixture(scope="session")
+def actor(models: Path, astronaut: Path):
+    """The astronaut, ready to act at 256 x 256 px (small, so that tests are quick)."""
+    from didlive.actor import prepare_actor
+    from didlive.settings import OutputSettings, Settings
+
+    return prepare_actor(astronaut, Settings(output=OutputSettings(size="256x256")), calibrate=False)
+
+
+@pytest.fixture(scope="session")
+def driving(actor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A driving clip without anybody's rights: the astronaut, moved by the demo's motion, 30 frames with sound."""
+    import av
+
+    from didlive.animate import render_performance, track_clip
+    from didlive.demo import demo_motion
+    from didlive.settings import Settings
+
+    path = tmp_path_factory.mktemp("driving") / "driving.mp4"
+    performance = track_clip(demo_motion(), max_frames=30)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=30, options={"preset": "veryfast", "crf": "16"})
+        video.width, video.height, video.pix_fmt = 256, 256, "yuv420p"
+        audio = container.add_stream("aac", rate=48000, layout="mono")
+        for frame in render_performance(actor, performance, Settings()):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(frame.image, format="rgb24")))
+        container.mux(video.encode(None))
+        for block in range(47):
+            tone = np.sin((np.arange(1024) + block * 1024) * 2 * np.pi * 440 / 48000)[None].astype(np.float32) * 0.3
+            sound = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+            sound.sample_rate, sound.pts = 48000, block * 1024
+            container.mux(audio.encode(sound))
+        container.mux(audio.encode(None))
+    return path
