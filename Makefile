@@ -25,7 +25,10 @@ run: $(VENV)/.run-ready models  ## set up, then open the live preview; without a
 	if [ -n "$$screen" ]; then \
 		.ci/apt $(QT_LIBS); \
 		if $(BIN)/python -c 'from PySide6.QtGui import QGuiApplication; QGuiApplication([])' >/dev/null 2>&1; then \
-			exec $(BIN)/didlive live; \
+			camera=$$($(BIN)/didlive cameras --json | sed -n 's/^ *"index": \([0-9]*\),$$/\1/p' | head -n 1); \
+			if [ -n "$$camera" ]; then echo "Camera $$camera drives the portrait."; \
+			else echo "No camera is connected: a built-in motion drives the portrait."; fi; \
+			exec $(BIN)/didlive live --demo $${camera:+--camera "$$camera"}; \
 		fi; \
 		echo "The screen $$screen cannot be used ($(BIN)/didlive doctor says more)."; \
 	else \
