@@ -98,7 +98,7 @@ def find_neutral(measures: Sequence[Measure]) -> Measure:
 
 
 class _Smoother:
-    """One filter per field; `centre` and `scale` are filtered in head sizes so that the camera's size does not matter."""
+    """One filter per field; `centre` and `scale` in head sizes, so that the camera's size does not matter."""
 
     def __init__(self, smoothing: Smoothing) -> None:
         self._filters = {name: OneEuro(smoothing.rest_hz * rest, smoothing.quick * beta)
@@ -231,10 +231,8 @@ class MotionEstimator:
         idle, missing = self.settings.idle, now_s - self._last_s
         eased = min(1.0, max(0.0, (missing - idle.hold_s) / idle.ease_s))
         t = eased * eased * (3 - 2 * eased)
-        if missing <= idle.hold_s:
-            presence = Presence.HOLD
-        else:
-            presence = Presence.EASE if eased < 1 else Presence.IDLE
+        easing = Presence.EASE if eased < 1 else Presence.IDLE
+        presence = Presence.HOLD if missing <= idle.hold_s else easing
         # Never freeze in the middle of a blink: the lids open while the rest is held.
         open_eyes = min(1.0, missing / max(idle.hold_s, 0.1))
         held = dataclasses.replace(

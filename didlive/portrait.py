@@ -156,7 +156,7 @@ def _unusable(face: Face, rgb: U8) -> str | None:
 def readiness(face: Face) -> list[str]:
     """Return what makes this face a difficult portrait, one sentence each with what to do; empty when it is ready."""
     notes = []
-    x0, y0, x1, y1 = landmark_box(face.landmarks)
+    _, y0, _, y1 = landmark_box(face.landmarks)
     pitch, yaw, _ = euler_deg(head_rotation(face))
     shapes = face.blendshapes
     if y1 - y0 < SMALL_FACE_PX:
@@ -188,11 +188,11 @@ def check_portrait(path: Path | str, face: int | None = None) -> Verdict:
         portrait = load_portrait(path, face)
     except BadInput as error:
         return Verdict(False, 0, 0.0, 0.0, 0.0, (str(error),))
-    x0, y0, x1, y1 = landmark_box(portrait.face.landmarks)
+    _, y0, _, y1 = landmark_box(portrait.face.landmarks)
     pitch, yaw, _ = euler_deg(head_rotation(portrait.face))
     notes = list(portrait.warnings)
-    bx0, by0, bx1, by1 = head_box(portrait.face.landmarks, 1.7)
-    height, width = portrait.image.shape[:2]
+    bx0, by0, bx1, _ = head_box(portrait.face.landmarks, 1.7)
+    width = portrait.image.shape[1]
     if by0 < 0 or bx0 < 0 or bx1 > width:
         notes.append("the head is close to the border; some room around the hair lets it turn freely")
     notes += _light(portrait)

@@ -66,7 +66,7 @@ def soft_limit(value: float, limit: float) -> float:
 
 
 def aligned(shape: F32, neutral: F32) -> F32:
-    """Return a head-local shape turned, moved and scaled so that its rigid points fit the neutral's best (Umeyama 1991).
+    """Return a head-local shape turned, moved and scaled so that its rigid points fit the neutral's (Umeyama 1991).
 
     What the tracker's head rotation missed of a turn stays in the local shape; without this it would be added to the
     portrait a second time, as a twist of the face.
@@ -162,7 +162,8 @@ class Retargeter:
         shape, lids = self._lids(shape, motion)
         self._gaze(shape, now, neutral)
         centre, scale = self._place(now, neutral)
-        rotation = self._facing(centre) @ self._rotation(now, neutral) @ self._facing(source.centre).T
+        facing = self._facing(centre) @ self._rotation(now, neutral) @ self._facing(source.centre).T
+        rotation = facing.astype(np.float32)
         turned = (rotation @ source.rotation).astype(np.float32)
         landmarks = (shape @ turned.T) * (source.scale * scale) + centre
         return Drive(landmarks.astype(np.float32), rotation, centre, scale, lids, motion.presence,

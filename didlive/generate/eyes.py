@@ -82,11 +82,11 @@ def polygon_mask(points: F32, x0: int, y0: int, width: int, height: int) -> F32:
     # Pixel centres are at integers, so a big pixel spans -0.5..0.5 around them.
     scaled = (points - [x0, y0] + 0.5) * k - 0.5
     cv2.fillPoly(canvas, [np.round(scaled * 16).astype(np.int32)], 255, cv2.LINE_8, 4)
-    return np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32) / 255
+    return (cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA) / np.float32(255)).astype(np.float32)
 
 
 def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
-    """Cut an eyeball out of the crop (H, W, 3) RGB with its landmarks (478, 3) px; `painted` is `paint_out`'s result."""
+    """Cut an eyeball out of the crop (H, W, 3) with its landmarks (478, 3) px; `painted` is `paint_out`'s result."""
     ring = landmarks[EYE_RINGS[side], :2]
     a, b = (landmarks[i, :2] for i in EYE_CORNERS[side])
     width = float(np.linalg.norm(a - b))
@@ -188,7 +188,8 @@ def _draw_ball(out: U8, eye: Eye, matrix: F32, target: F32, ring: F32, mask: F32
     own[:, 2] = target[IRISES[eye.side][0], :2] - own[:, :2] @ eye.centre
     iris = cv2.warpAffine(eye.iris, _chain(to_roi, own, eye), size)
     ball = iris[:, :, :3] + white * (1 - iris[:, :, 3:] / 255)
-    blend(ball * _lid_shadow(ring, at[0], at[1], size, opening), mask, out, at[0], at[1])
+    shaded = (ball * _lid_shadow(ring, at[0], at[1], size, opening)).astype(np.float32)
+    blend(shaded, mask, out, at[0], at[1])
 
 
 def _similarity(source: F32, target: F32, eye: Eye) -> F32:

@@ -44,7 +44,8 @@ def fill_background(picture: F32, known: F32) -> F32:
     height, width = known.shape
     smooth = fill_holes(picture, known)
     hole = (known < 0.5).astype(np.uint8)
-    distance, labels = cv2.distanceTransformWithLabels(hole, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    distance, found = cv2.distanceTransformWithLabels(hole, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    labels = np.asarray(found, dtype=np.int32)
     # Label -> position of the known pixel that carries it.
     ys, xs = np.nonzero(hole == 0)
     place = np.zeros((int(labels.max()) + 1, 2), dtype=np.float32)
@@ -62,22 +63,22 @@ def fill_background(picture: F32, known: F32) -> F32:
 
 
 def guided_filter(guide: F32, target: F32, radius: int, epsilon: float) -> F32:
-    """Smooth `target` (H, W) along the edges of grey `guide` (H, W), both 0..1 (He, Sun, Tang: Guided Image Filtering)."""
+    """Smooth `target` (H, W) along the edges of grey `guide` (H, W), 0..1 (He, Sun, Tang: Guided Image Filtering)."""
     size = (2 * radius + 1, 2 * radius + 1)
 
-    def mean(x: F32) -> F32:
+    def mean(x: np.ndarray) -> np.ndarray:
         return np.asarray(cv2.blur(x, size), dtype=np.float32)
 
     mean_guide, mean_target = mean(guide), mean(target)
     variance = mean(guide * guide) - mean_guide * mean_guide
     slope = (mean(guide * target) - mean_guide * mean_target) / (variance + epsilon)
     offset = mean_target - slope * mean_guide
-    return mean(slope) * guide + mean(offset)
+    return (mean(slope) * guide + mean(offset)).astype(np.float32)
 
 
 def refine_mask(rgb: U8, mask: F32) -> F32:
     """Sharpen a soft (H, W) person mask 0..1 to the picture's edges."""
-    guide = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    guide = (cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY) / np.float32(255)).astype(np.float32)
     radius = max(4, min(rgb.shape[:2]) // 48)
     fine = guided_filter(guide, mask.astype(np.float32), radius, 1e-4)
     fine = np.clip((fine - 0.12) / 0.76, 0, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -48,9 +49,9 @@ def strip(ring: np.ndarray) -> list[tuple[int, int, int]]:
     return triangles
 
 
-def _smoothstep(x: F32) -> F32:
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
+def _smoothstep(x: np.ndarray | float) -> np.ndarray:
+    clipped = np.clip(x, 0, 1)
+    return clipped * clipped * (3 - 2 * clipped)
 
 
 def build_mesh(landmarks: F32, local: HeadLocal, person: F32) -> HeadMesh:
@@ -66,7 +67,7 @@ def build_mesh(landmarks: F32, local: HeadLocal, person: F32) -> HeadMesh:
         ring = oval.copy()
         ring[:, :2] = _clip_to_box(middle, middle + (oval[:, :2] - middle) * factor, width, height)
         # Off the face the surface turns away to the plane of the ears.
-        reach = _smoothstep(np.float32(min(1.0, (factor - 1) / 0.5)))
+        reach = _smoothstep((factor - 1) / 0.5)
         ring[:, 2] = oval[:, 2] + reach * (back - oval[:, 2])
         rings.append(ring)
     outside = np.concatenate(rings)
@@ -89,7 +90,7 @@ def _clip_to_box(origin: F32, points: F32, width: int, height: int) -> F32:
     return (origin + ray * np.minimum(1.0, reach.min(1, keepdims=True))).astype(np.float32)
 
 
-def _head_weight(points: F32, ring_local: F32, landmarks: F32, local: HeadLocal, person: F32) -> F32:
+def _head_weight(points: F32, ring_local: F32, landmarks: F32, local: HeadLocal, person: F32) -> np.ndarray:
     """1 on the head, falling over the neck to 0 on the shoulders and to 0 at the border of the crop."""
     height, width = person.shape
     chin = float((((landmarks[CHIN] - local.centre) @ local.rotation) / local.scale)[1])
@@ -114,7 +115,7 @@ def _ring_triangles() -> np.ndarray:
     n = len(OVAL)
     indices = [OVAL, *[FACE_POINTS + k * n + np.arange(n) for k in range(len(RINGS))]]
     triangles = []
-    for inner, outer in zip(indices[:-1], indices[1:], strict=True):
+    for inner, outer in pairwise(indices):
         for i in range(n):
             j = (i + 1) % n
             triangles += [(inner[i], outer[i], inner[j]), (inner[j], outer[i], outer[j])]

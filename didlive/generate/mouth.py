@@ -3,7 +3,7 @@ in its light and palette. Upper teeth stay with the head, lower teeth and tongue
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -13,15 +13,11 @@ from ..types import F32, U8
 from .eyes import polygon_mask
 from .matte import fill_holes
 from .raster import blend
+from .teeth import LOWER_MM, SPRITE_MM, UPPER_MM, Palette, draw_arch, draw_tongue, luma
 
-# Anatomy in millimetres (Wheeler's Dental Anatomy): crown widths and visible heights from the midline outwards.
-UPPER_MM = ((8.5, 10.2), (6.6, 8.8), (7.6, 9.6), (7.0, 8.2), (6.8, 7.6), (9.5, 7.0))
-LOWER_MM = ((5.3, 8.6), (5.9, 8.8), (6.9, 9.6), (7.0, 8.2), (7.0, 7.6), (10.5, 7.0))
 FACE_WIDTH_MM = 140.0
-ARCH_HALF_MM, ARCH_DEPTH_MM = 27.0, 34.0
 # How far the upper teeth reach below the resting lip line, and how far the lower ones stay below it.
 UPPER_SHOW_MM, LOWER_SHOW_MM = 2.2, 0.4
-SPRITE_MM = (60.0, 30.0)
 CHEEKS = (205, 425, 50, 280)
 
 
@@ -36,34 +32,17 @@ class Sprite:
 
 @dataclass(frozen=True, slots=True)
 class Mouth:
-    """Prepared layers. cavity: (h, w, 3) float32 RGB from the portrait at its `cavity_corners`, or one colour (1, 1, 3).
-    ppm: px per millimetre in the crop. own: whether `upper` is the portrait's own teeth."""
+    """Prepared layers, from back to front. cavity: RGB from the portrait, or one colour (1, 1, 3). own: the portrait's
+    own teeth. line: (3,) RGB of the line of closed lips, which a portrait with an open mouth lacks (else None).
+    ppm: px per millimetre in the crop."""
 
     cavity: Sprite
-    upper: Sprite
-    lower: Sprite
     tongue: Sprite
+    lower: Sprite
+    upper: Sprite
+    own: Sprite | None
+    line: F32 | None
     ppm: float
-    own: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Palette:
-    """Colours (3,) float32 RGB taken from the picture."""
-
-    tooth: F32
-    lip: F32
-    dark: F32
-
-    def dimmed(self, factor: float) -> Palette:
-        """Return the palette in less light, which comes through the lips and so takes their colour."""
-        tooth = self.tooth * factor
-        return Palette((0.82 * tooth + 0.18 * self.lip * factor).astype(np.float32), self.lip * factor, self.dark)
-
-
-def luma(rgb: F32) -> F32:
-    """Return ITU-R BT.601 luma of (..., 3) RGB."""
-    return (rgb @ np.array([0.299, 0.587, 0.114], dtype=np.float32)).astype(np.float32)
 
 
 def read_palette(image: U8, landmarks: F32, white: F32) -> Palette:
@@ -79,67 +58,43 @@ def read_palette(image: U8, landmarks: F32, white: F32) -> Palette:
     return Palette(np.clip(level + tint, 0, 245).astype(np.float32), lip.astype(np.float32), dark.astype(np.float32))
 
 
-def _sample(image: U8, points: F32) -> F32:
+def _sample(image: U8, points: np.ndarray) -> F32:
     x = np.clip(np.round(points[:, 0]).astype(int), 1, image.shape[1] - 2)
     y = np.clip(np.round(points[:, 1]).astype(int), 1, image.shape[0] - 2)
     box = [image[y + dy, x + dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     return np.mean(box, axis=0).astype(np.float32)
 
 
-def draw_arch(teeth: tuple[tuple[float, float], ...], palette: Palette, px_per_mm: float, upper: bool) -> F32:
-    """Draw one dental arch as premultiplied RGBA over SPRITE_MM; the biting edge of the front teeth lies in the middle.
+def is_open(landmarks: F32) -> bool:
+    """Return whether the lips of landmarks (478, 3) are visibly apart."""
+    width = float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]))
+    return float(np.linalg.norm(landmarks[13, :2] - landmarks[14, :2])) > 0.035 * width
 
-    Crowns are drawn from the back to the front over a band of gum.
+
+def paint_lips(image: U8, landmarks: F32) -> U8:
+    """Return the crop (H, W, 3) with lip colour in place of an open mouth and its rim.
+
+    Tracked lip lines run a little inside the mouth; what shows there (teeth) would stay on the lips when they close.
     """
-    k = 3
-    scale = px_per_mm * k
-    w, h = (round(side * scale) for side in SPRITE_MM)
-    yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)
-    x_mm, y_mm = xx / scale - SPRITE_MM[0] / 2, (yy / scale - SPRITE_MM[1] / 2) * (-1.0 if upper else 1.0)
-    # The smile arc: side teeth stand higher (upper) or lower (lower) in the picture.
-    y_mm = y_mm - (0.0055 if upper else 0.003) * x_mm * x_mm
-    light = 1 - 0.62 * np.clip(np.abs(x_mm) / ARCH_HALF_MM, 0, 1) ** 2
-    gum = np.clip((y_mm - 5.0) / 1.0, 0, 1) * np.clip((16 - y_mm) / 1.0, 0, 1) * (np.abs(x_mm) < ARCH_HALF_MM)
-    rgb = (gum * light * 0.86)[:, :, None] * (0.7 * palette.lip + 0.3 * palette.tooth)
-    alpha = gum.astype(np.float32)
-    crowns = []
-    for side in (-1, 1):
-        arc = 0.0
-        for width, height in teeth:
-            x0, x1 = (_arch_x(a) for a in (arc, arc + width))
-            arc += width
-            crowns.append((side * (x0 + x1) / 2, (x1 - x0) / 2, height, width))
-    for middle, half, height, width in sorted(crowns, key=lambda c: -abs(c[0])):
-        if half < 0.5:
-            continue
-        # The lateral incisor is a little shorter than its neighbours.
-        u, v = (x_mm - middle) / half, (y_mm - (0.5 if upper and width < 6.7 < abs(middle) else 0.0)) / height
-        body = _tooth_shape(u, v)[:, :, None]
-        shade = (1 - 0.13 * np.abs(u) ** 3) * (1 - 0.12 * np.clip(v, 0, 1) ** 2) * (1 - 0.05 * np.clip(1 - v / 0.15, 0, 1))
-        rgb = rgb * (1 - body) + body * (shade * light)[:, :, None] * palette.tooth
-        alpha = np.maximum(alpha, body[:, :, 0])
-    image = np.concatenate([np.clip(rgb, 0, 255), alpha[:, :, None] * 255], 2).astype(np.float32)
-    size = (max(4, round(w / k)), max(4, round(h / k)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
-
-
-def _arch_x(arc_mm: float) -> float:
-    """Return the frontal x (mm) at an arc length along the dental arch, an ellipse seen from the front."""
-    t = np.linspace(0, np.pi / 2, 200)
-    x, z = ARCH_HALF_MM * np.sin(t), ARCH_DEPTH_MM * np.cos(t)
-    length = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x), np.diff(z)))])
-    return float(np.interp(arc_mm, length, x))
-
-
-def _tooth_shape(u: F32, v: F32) -> F32:
-    """Soft coverage of a crown: u -1..1 across, v 0 at the biting edge to 1 at the gum."""
-    waist = 1.02 - 0.12 * np.clip(v, 0, 1) ** 1.5
-    corner = np.abs(u / waist) ** 5 * 0.09
-    # Round at the gum line.
-    neck = 1 - 0.18 * np.abs(u) ** 2.5
-    across = np.clip((0.995 - np.abs(u) / waist) / 0.06, 0, 1)
-    along = np.clip((v - corner) / 0.05, 0, 1) * np.clip((neck - v) / 0.08, 0, 1)
-    return (across * along).astype(np.float32)
+    ring, outer = landmarks[LIPS_INNER, :2], landmarks[LIPS_OUTER, :2]
+    width = float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]))
+    if not is_open(landmarks):
+        return image
+    low = np.maximum(np.floor(outer.min(0)).astype(int) - 4, 0)
+    high = np.minimum(np.ceil(outer.max(0)).astype(int) + 5, [image.shape[1], image.shape[0]])
+    patch = image[low[1]:high[1], low[0]:high[0]].astype(np.float32)
+    h, w = patch.shape[:2]
+    hole = polygon_mask(ring, int(low[0]), int(low[1]), w, h)
+    rim = max(1, round(0.022 * width))
+    hole = np.asarray(cv2.dilate(hole, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim + 1, 2 * rim + 1))))
+    lips = polygon_mask(outer, int(low[0]), int(low[1]), w, h) * (hole < 0.01)
+    if lips.sum() < 12:
+        return image
+    filled = fill_holes(patch, (lips > 0.9).astype(np.float32))
+    soft = cv2.GaussianBlur(hole, (0, 0), 0.7)[:, :, None]
+    out = image.copy()
+    out[low[1]:high[1], low[0]:high[0]] = np.clip(patch * (1 - soft) + filled * soft + 0.5, 0, 255).astype(np.uint8)
+    return out
 
 
 def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32) -> Mouth:
@@ -150,26 +105,35 @@ def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32) -> Mo
     line = _lip_line(local)
     unit = ppm / local.scale
     z = float(local.shape[[13, 14], 2].mean()) + 3.0 * unit
-    upper = Sprite(_soften(draw_arch(UPPER_MM, palette, px_per_mm, True), image, landmarks, px_per_mm / ppm),
-                   _corners(line + [0, UPPER_SHOW_MM * unit], z, unit))
-    lower_z = z + 2.0 * unit
-    lower = Sprite(_soften(draw_arch(LOWER_MM, palette.dimmed(0.74), px_per_mm, False), image, landmarks,
-                           px_per_mm / ppm), _corners(line + [0, LOWER_SHOW_MM * unit], lower_z, unit))
-    tongue = Sprite(_tongue(palette, px_per_mm), _corners(line + [0, 9.0 * unit], lower_z + 8 * unit, unit))
+    edge = line + np.array([0, UPPER_SHOW_MM * unit], dtype=np.float32)
     cavity = Sprite(palette.dark.reshape(1, 1, 3), np.zeros((3, 3), np.float32))
     own = _own_teeth(image, landmarks, local, palette)
-    if own is None:
-        return Mouth(cavity, upper, lower, tongue, ppm, False)
-    return Mouth(own[1], own[0], lower, tongue, ppm, True)
+    if own is not None:
+        # Drawn teeth go on where the portrait's own end: same colour, same biting edge.
+        palette = replace(palette, tooth=own.colour)
+        edge[1] = own.edge
+        cavity = own.cavity or cavity
+
+    def arch(teeth: tuple[tuple[float, float], ...], colours: Palette, upper: bool) -> F32:
+        return _soften(draw_arch(teeth, colours, px_per_mm, upper), image, landmarks, px_per_mm / ppm)
+
+    lower_z, tongue_middle = z + 2.0 * unit, line + np.array([0, 9.0 * unit])
+    return Mouth(
+        cavity=cavity, own=own.teeth if own is not None else None, ppm=ppm,
+        line=(0.45 * palette.lip).astype(np.float32) if is_open(landmarks) else None,
+        upper=Sprite(arch(UPPER_MM, palette, True), _corners(edge, z, unit)),
+        lower=Sprite(arch(LOWER_MM, palette.dimmed(0.74), False),
+                     _corners(line + np.array([0, LOWER_SHOW_MM * unit]), lower_z, unit)),
+        tongue=Sprite(draw_tongue(palette, px_per_mm), _corners(tongue_middle, lower_z + 8 * unit, unit)))
 
 
 def _lip_line(local: HeadLocal) -> F32:
-    """Where the lips meet at rest, head-local x y: an open portrait's lower lip has gone down more than its upper up."""
+    """Where the lips meet at rest, head-local x y: an open mouth's lower lip has gone down more than its upper up."""
     upper, lower = local.shape[13, :2], local.shape[14, :2]
     return (upper + 0.35 * (lower - upper)).astype(np.float32)
 
 
-def _corners(middle: F32, z: float, unit: float) -> F32:
+def _corners(middle: np.ndarray, z: float, unit: float) -> F32:
     half_w, half_h = SPRITE_MM[0] / 2 * unit, SPRITE_MM[1] / 2 * unit
     x, y = float(middle[0]), float(middle[1])
     # The dental arch is a plane here; its receding sides are in the drawing.
@@ -186,23 +150,22 @@ def _soften(sprite: F32, image: U8, landmarks: F32, enlargement: float) -> F32:
     return np.asarray(cv2.GaussianBlur(sprite, (0, 0), sigma), dtype=np.float32)
 
 
-def _tongue(palette: Palette, px_per_mm: float) -> F32:
-    w, h = (max(4, round(side * px_per_mm)) for side in SPRITE_MM)
-    yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)
-    u, v = (xx / w - 0.5) * SPRITE_MM[0] / 20.0, (yy / h - 0.5) * SPRITE_MM[1] / 9.0
-    top = np.clip((1.0 - np.hypot(u, np.minimum(v, 0.0))) / 0.35, 0, 1)
-    alpha = top * top * (3 - 2 * top)
-    shade = 0.62 + 0.22 * np.clip(-v, 0, 1) - 0.10 * np.exp(-((u / 0.12) ** 2))
-    rgb = shade[:, :, None] * palette.lip * alpha[:, :, None]
-    return np.concatenate([rgb, alpha[:, :, None] * 255], 2).astype(np.float32)
+@dataclass(frozen=True, slots=True)
+class _OwnTeeth:
+    """Teeth found in the portrait: sprite, mean colour (3,), biting edge (head-local y), and the cavity if seen."""
+
+    teeth: Sprite
+    colour: F32
+    edge: float
+    cavity: Sprite | None
 
 
-def _own_teeth(image: U8, landmarks: F32, local: HeadLocal, palette: Palette) -> tuple[Sprite, Sprite] | None:
-    """Return the portrait's own teeth and cavity when its mouth is open enough to show them."""
+def _own_teeth(image: U8, landmarks: F32, local: HeadLocal, palette: Palette) -> _OwnTeeth | None:
+    """Return the portrait's own teeth when its mouth is open enough to show them across most of its width."""
     ring = landmarks[LIPS_INNER, :2]
     width = float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]))
     gap = float(np.linalg.norm(landmarks[13, :2] - landmarks[14, :2]))
-    if gap < 0.07 * width or gap < 4:
+    if gap < 0.09 * width or gap < 4:
         return None
     low = np.maximum(np.floor(ring.min(0)).astype(int) - 3, 0)
     high = np.minimum(np.ceil(ring.max(0)).astype(int) + 4, [image.shape[1], image.shape[0]])
@@ -212,40 +175,46 @@ def _own_teeth(image: U8, landmarks: F32, local: HeadLocal, palette: Palette) ->
     core = cv2.erode(inside, np.ones((3, 3), np.uint8)) > 0.9
     if core.sum() < 12:
         return None
+    alpha = _tooth_mask(patch, core, palette)
+    columns = (alpha > 0.5).any(0)
+    if float(alpha.sum()) < 0.25 * float(core.sum()) or columns.sum() < 0.5 * core.any(0).sum():
+        return None
+    depth = float(landmarks[[13, 14], 2].mean()) + 0.02 * width
+    rise = round(0.16 * width)
+    sprite = Sprite(_grow_up(patch, alpha, rise), _image_corners(low - [0, rise], w, h + rise, depth, local))
+    middle = alpha[:, w // 3:-(w // 3)] > 0.5
+    bottom = float(np.median([np.flatnonzero(c)[-1] for c in middle.T if c.any()] or [h / 2]))
+    edge = _image_corners(low + np.array([w // 2, int(bottom)]), 2, 2, depth, local)[0, 1]
+    hollow = (core & (alpha < 0.15)).astype(np.float32)
+    cavity = None
+    if hollow.sum() >= 10:
+        pixels = fill_holes(patch, hollow)
+        # Lip and gum seen between the teeth are no hollow: nothing behind the teeth is lighter than half the lips.
+        pixels *= min(1.0, 0.38 * float(luma(palette.lip)) / max(float(luma(pixels).mean()), 1.0))
+        cavity = Sprite(pixels.astype(np.float32), _image_corners(low, w, h, depth, local))
+    return _OwnTeeth(sprite, patch[alpha > 0.7].mean(0).astype(np.float32), float(edge), cavity)
+
+
+def _tooth_mask(patch: F32, core: np.ndarray, palette: Palette) -> F32:
+    """(h, w) coverage of teeth: lighter than the lips and less red than them."""
     bright = luma(patch)
     dark, light = np.percentile(bright[core], [8, 92])
     level = float(luma(palette.tooth))
     floor = min(dark + 0.35 * (light - dark), 0.72 * level)
-    # Teeth are lighter than the lips and less red than them; a dark open mouth has none worth keeping.
     redness = patch[:, :, 0] - patch[:, :, 1:].mean(2)
     lip_redness = float(palette.lip[0] - palette.lip[1:].mean())
-    teeth = np.clip((bright - floor) / max(0.18 * level, 8), 0, 1)
+    teeth = np.clip((bright - floor) / max(0.18 * level, 8), 0, 1) * (light > 0.45 * level)
     if lip_redness > 18:
         teeth *= np.clip((0.85 * lip_redness - redness) / (0.3 * lip_redness), 0, 1)
-    alpha = (cv2.GaussianBlur(teeth.astype(np.float32), (0, 0), 0.7) * core).astype(np.float32)
-    if float(alpha.sum()) < 0.12 * float(core.sum()):
-        return None
-    depth = float(landmarks[[13, 14], 2].mean()) + 0.02 * width
-    corners = _image_corners(low, w, h, depth, local)
-    rise = round(0.16 * width)
-    upper = _grow_up(patch, alpha, rise)
-    upper_corners = _image_corners(low - [0, rise], w, h + rise, depth, local)
-    hollow = (core & (alpha < 0.15)).astype(np.float32)
-    if hollow.sum() < 10:
-        return Sprite(upper, upper_corners), Sprite(palette.dark.reshape(1, 1, 3), np.zeros((3, 3), np.float32))
-    cavity = fill_holes(patch, hollow)
-    # Lip and gum seen between the teeth are no hollow: nothing behind the teeth is lighter than half the lips.
-    cavity *= min(1.0, 0.38 * float(luma(palette.lip)) / max(float(luma(cavity).mean()), 1.0))
-    return Sprite(upper, upper_corners), Sprite(cavity.astype(np.float32), corners)
+    return (cv2.GaussianBlur(teeth.astype(np.float32), (0, 0), 0.7) * core).astype(np.float32)
 
 
 def _grow_up(patch: F32, alpha: F32, rise: int) -> F32:
     """Return the teeth as premultiplied RGBA, continued upwards by `rise` px: the upper lip may go up and show more."""
-    h, w = alpha.shape
     # Colour reaches a little beyond the teeth, so that their soft edge stays light.
     colour = np.pad(fill_holes(patch, (alpha > 0.5).astype(np.float32)), ((rise, 0), (0, 0), (0, 0)))
     cover = np.pad(alpha, ((rise, 0), (0, 0)))
-    for x in range(w):
+    for x in range(alpha.shape[1]):
         rows = np.flatnonzero(cover[:, x] > 0.6)
         if len(rows):
             top = int(rows[0]) + min(1, len(rows) - 1)
@@ -273,7 +242,10 @@ def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32
     low = np.maximum(np.floor(ring.min(0)).astype(int) - 2, 0)
     high = np.minimum(np.ceil(ring.max(0)).astype(int) + 3, [out.shape[1], out.shape[0]])
     w, h = (int(v) for v in high - low)
-    if w < 3 or h < 3 or _area(ring) < 1.5 * w * 0.5:
+    if w < 3 or h < 3:
+        return
+    _draw_line(out, mouth, ring, (int(low[0]), int(low[1])), (w, h), mouth.ppm * scale)
+    if _area(ring) < 0.75 * w:
         return
     x0, y0 = int(low[0]), int(low[1])
     mask = polygon_mask(ring, x0, y0, w, h)
@@ -294,13 +266,31 @@ def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32
     inside = (np.broadcast_to(mouth.cavity.image, (h, w, 3)).astype(np.float32) if mouth.cavity.image.shape[0] == 1
               else place(mouth.cavity))
     shade = _shade(ring, x0, y0, w, h, mouth.ppm * scale)
-    for sprite, shift in ((mouth.tongue, jaw), (mouth.lower, jaw)):
-        drawn = place(sprite, shift)
-        inside = drawn[:, :, :3] * shade[:, :, None] + inside * (1 - drawn[:, :, 3:] / 255)
-    drawn = place(mouth.upper)
-    light = 1.0 if mouth.own else shade[:, :, None]
-    inside = drawn[:, :, :3] * light + inside * (1 - drawn[:, :, 3:] / 255)
+    for sprite, shift, lit in ((mouth.tongue, jaw, shade), (mouth.lower, jaw, shade), (mouth.upper, 0.0, shade),
+                               (mouth.own, 0.0, None)):
+        if sprite is not None:
+            drawn = place(sprite, shift)
+            colour = drawn[:, :, :3] if lit is None else drawn[:, :, :3] * lit[:, :, None]
+            inside = colour + inside * (1 - drawn[:, :, 3:] / 255)
     blend(np.ascontiguousarray(inside, dtype=np.float32), mask, out, x0, y0)
+
+
+def _draw_line(out: U8, mouth: Mouth, ring: F32, at: tuple[int, int], size: tuple[int, int], ppm: float) -> None:
+    """Draw the line where the lips meet, fading as they part."""
+    opening = float(np.linalg.norm(ring[5] - ring[15])) / ppm
+    strength = 0.6 * min(max(1.5 - opening, 0.0), 1.0)
+    if mouth.line is None or strength == 0:
+        return
+    k, (w, h) = 4, size
+    line = (ring[:11] + ring[[0, *range(19, 9, -1)]]) / 2
+    canvas = np.zeros((h * k, w * k), dtype=np.uint8)
+    points = np.round(((line - at + 0.5) * k - 0.5) * 16).astype(np.int32)
+    cv2.polylines(canvas, [points], False, 255, max(1, round(0.55 * ppm * k)), cv2.LINE_AA, 4)
+    mask = np.asarray(cv2.resize(canvas, (w, h), interpolation=cv2.INTER_AREA), dtype=np.float32) / 255
+    # Thin towards the corners.
+    mask *= np.clip(4 * np.linspace(0, 1, w) * np.linspace(1, 0, w) + 0.2, 0, 1).astype(np.float32)
+    layer = np.broadcast_to(mouth.line, (h, w, 3)).astype(np.float32)
+    blend(layer, (cv2.GaussianBlur(mask, (0, 0), 0.6) * strength).astype(np.float32), out, at[0], at[1])
 
 
 def _area(ring: F32) -> float:

@@ -15,7 +15,7 @@ def rasterise(points: F32, sources: F32, triangles: np.ndarray, order: np.ndarra
     """Draw triangles into a backward map, later ones over earlier ones.
 
     points: (V, 2) px where the vertices are drawn. sources: (V, 2) px where they come from. triangles: (T, 3) int32.
-    order: (T,) drawing order. map_x, map_y: (H, W) float32, written in place: the source position of each covered pixel.
+    order: (T,) drawing order. map_x, map_y: (H, W) float32, written in place: where each covered pixel comes from.
     """
     height, width = map_x.shape
     for k in range(order.shape[0]):
@@ -32,8 +32,8 @@ def rasterise(points: F32, sources: F32, triangles: np.ndarray, order: np.ndarra
         uy = (du2 * (x1 - x0) - du1 * (x2 - x0)) * inv
         vx = (dv1 * (y2 - y0) - dv2 * (y1 - y0)) * inv
         vy = (dv2 * (x1 - x0) - dv1 * (x2 - x0)) * inv
-        top = max(0, int(math.ceil(min(y0, y1, y2) - 0.02)))
-        bottom = min(height - 1, int(math.floor(max(y0, y1, y2) + 0.02)))
+        top = max(0, math.ceil(min(y0, y1, y2) - 0.02))
+        bottom = min(height - 1, math.floor(max(y0, y1, y2) + 0.02))
         for y in range(top, bottom + 1):
             left, right = 1e9, -1e9
             for e in range(3):
@@ -53,8 +53,8 @@ def rasterise(points: F32, sources: F32, triangles: np.ndarray, order: np.ndarra
                 f = min(1.0, max(0.0, (y - ay) / (by - ay)))
                 x = ax + f * (bx - ax)
                 left, right = min(left, x), max(right, x)
-            first = max(0, int(math.ceil(left - 0.02)))
-            last = min(width - 1, int(math.floor(right + 0.02)))
+            first = max(0, math.ceil(left - 0.02))
+            last = min(width - 1, math.floor(right + 0.02))
             u = sources[a, 0] + (first - x0) * ux + (y - y0) * uy
             v = sources[a, 1] + (first - x0) * vx + (y - y0) * vy
             for x in range(first, last + 1):

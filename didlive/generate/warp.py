@@ -12,7 +12,7 @@ from ..types import F32, U8, Drive, Patch, Portrait
 from .eyes import Eye, draw_eye, paint_out, prepare_eye
 from .matte import Matte, make_matte, refine_mask
 from .mesh import HeadMesh, build_mesh, pose_mesh
-from .mouth import Mouth, draw_mouth, prepare_mouth
+from .mouth import Mouth, draw_mouth, paint_lips, prepare_mouth
 from .raster import over, rasterise, soften_folds
 
 
@@ -49,7 +49,7 @@ class WarpGenerator:
         h, w = crop.shape[:2]
         coverage = person_coverage(portrait, x, y, crop, landmarks)
         mesh = build_mesh(landmarks, local, coverage)
-        painted = paint_out(crop, landmarks)
+        painted = paint_lips(paint_out(crop, landmarks), landmarks)
         matte = make_matte(painted, coverage)
         eyes = prepare_eye(crop, painted, landmarks, 0), prepare_eye(crop, painted, landmarks, 1)
         white = np.mean([_bright(eye.white) for eye in eyes], axis=0).astype(np.float32)
@@ -88,7 +88,7 @@ def _order(mesh: HeadMesh, vertices: F32) -> np.ndarray:
 def _bright(white: F32) -> F32:
     pixels = white.reshape(-1, 3)
     level = pixels.sum(1)
-    return pixels[level >= np.percentile(level, 70)].mean(0)
+    return pixels[level >= np.percentile(level, 70)].mean(0).astype(np.float32)
 
 
 def person_coverage(portrait: Portrait, x: int, y: int, crop: U8, landmarks: F32) -> F32:
@@ -99,7 +99,7 @@ def person_coverage(portrait: Portrait, x: int, y: int, crop: U8, landmarks: F32
     """
     h, w = crop.shape[:2]
     if portrait.alpha is not None:
-        return portrait.alpha[y:y + h, x:x + w].astype(np.float32) / 255
+        return (portrait.alpha[y:y + h, x:x + w] / np.float32(255)).astype(np.float32)
     from ..track.mediapipe import segment_person
 
     oval = landmarks[OVAL, :2]
@@ -109,4 +109,4 @@ def person_coverage(portrait: Portrait, x: int, y: int, crop: U8, landmarks: F32
     raw = segment_person(crop)
     if float(raw[head > 0].mean()) < 0.5:
         return np.ones((h, w), dtype=np.float32)
-    return np.maximum(refine_mask(crop, raw), head.astype(np.float32) / 255)
+    return np.maximum(refine_mask(crop, raw), head.astype(np.float32) / 255).astype(np.float32)

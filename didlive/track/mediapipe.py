@@ -7,6 +7,7 @@ from pathlib import Path
 import mediapipe as mp
 import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
+from mediapipe.tasks.python.vision.face_landmarker import FaceLandmarker, FaceLandmarkerResult
 
 from ..geometry import landmark_box
 from ..models import ensure_model
@@ -15,7 +16,7 @@ from ..types import F32, U8, Face, Frame, Tracking
 MAX_FACES = 6
 
 
-def make_landmarker(model: Path, *, video: bool, faces: int) -> vision.FaceLandmarker:
+def make_landmarker(model: Path, *, video: bool, faces: int) -> FaceLandmarker:
     """Return a Face Landmarker with blendshapes and transforms. Close it, or its destructor complains at exit."""
     mode = vision.RunningMode.VIDEO if video else vision.RunningMode.IMAGE
     return vision.FaceLandmarker.create_from_options(vision.FaceLandmarkerOptions(
@@ -28,7 +29,7 @@ def to_image(rgb: U8) -> mp.Image:
     return mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
 
 
-def unpack(result: vision.FaceLandmarkerResult, width: int, height: int) -> list[Face]:
+def unpack(result: FaceLandmarkerResult, width: int, height: int) -> list[Face]:
     """Return the faces of a result in px, largest first."""
     faces = []
     for points, shapes, transform in zip(result.face_landmarks, result.face_blendshapes,
@@ -65,8 +66,8 @@ class MediaPipeTracker:
     def __init__(self, mode: str = "video", model: Path | None = None) -> None:
         self._model = model or ensure_model("face_landmarker")
         self._video = mode == "video"
-        self._landmarker: vision.FaceLandmarker | None = None
-        self._detector: vision.FaceLandmarker | None = None
+        self._landmarker: FaceLandmarker | None = None
+        self._detector: FaceLandmarker | None = None
         self._previous: F32 | None = None
         self._last_ms = -1
 
@@ -92,16 +93,14 @@ class MediaPipeTracker:
         return Tracking(face, (width, height), count if face else 0, frame.stamp.mark("track"))
 
     def _detect(self, rgb: U8) -> list[Face]:
-        if self._detector is None:
-            self._detector = make_landmarker(self._model, video=False, faces=MAX_FACES)
-        return unpack(self._detector.detect(to_image(rgb)), rgb.shape[1], rgb.shape[0])
+        detector = self._detector = self._detector or make_landmarker(self._model, video=False, faces=MAX_FACES)
+        return unpack(detector.detect(to_image(rgb)), rgb.shape[1], rgb.shape[0])
 
     def _follow(self, rgb: U8, captured_ns: int) -> Face | None:
-        if self._landmarker is None:
-            self._landmarker = make_landmarker(self._model, video=True, faces=1)
+        landmarker = self._landmarker = self._landmarker or make_landmarker(self._model, video=True, faces=1)
         # MediaPipe wants strictly rising milliseconds.
         self._last_ms = max(self._last_ms + 1, captured_ns // 1_000_000)
-        faces = unpack(self._landmarker.detect_for_video(to_image(rgb), self._last_ms), rgb.shape[1], rgb.shape[0])
+        faces = unpack(landmarker.detect_for_video(to_image(rgb), self._last_ms), rgb.shape[1], rgb.shape[0])
         return faces[0] if faces else None
 
     def _jumped(self, landmarks: F32) -> bool:
