@@ -44,20 +44,28 @@ def fill_background(picture: F32, known: F32) -> F32:
     height, width = known.shape
     smooth = fill_holes(picture, known)
     hole = (known < 0.5).astype(np.uint8)
-    distance, found = cv2.distanceTransformWithLabels(hole, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    # Mirror only in the large hole and across a rounded border: loose hair makes it ragged.
+    round_off = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))
+    large = np.asarray(cv2.dilate(cv2.erode(hole, round_off), round_off), dtype=np.uint8)
+    distance, found = cv2.distanceTransformWithLabels(large, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     labels = np.asarray(found, dtype=np.int32)
     # Label -> position of the known pixel that carries it.
-    ys, xs = np.nonzero(hole == 0)
+    ys, xs = np.nonzero(large == 0)
     place = np.zeros((int(labels.max()) + 1, 2), dtype=np.float32)
     place[labels[ys, xs]] = np.stack([xs, ys], 1)
     nearest = place[labels]
     yy, xx = np.mgrid[0:height, 0:width].astype(np.float32)
-    mirror_x, mirror_y = 2 * nearest[:, :, 0] - xx, 2 * nearest[:, :, 1] - yy
+    way = (nearest - np.stack([xx, yy], 2)) * large[:, :, None]
+    cover = cv2.GaussianBlur(large.astype(np.float32), (0, 0), 8)[:, :, None]
+    even = cv2.GaussianBlur(way, (0, 0), 8) / np.maximum(cover, 1e-3)
+    inner = np.clip(distance / 10, 0, 1)[:, :, None]
+    way = (way + inner * (even - way)).astype(np.float32)
+    mirror_x, mirror_y = xx + 2 * way[:, :, 0], yy + 2 * way[:, :, 1]
     values = np.concatenate([picture, known[:, :, None]], 2).astype(np.float32)
     mirrored = cv2.remap(values, mirror_x, mirror_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     reach = 0.12 * max(height, width)
     share = np.clip(1.3 - distance / reach, 0, 1) * np.clip(mirrored[:, :, 3] * 2 - 1, 0, 1)
-    share = cv2.GaussianBlur((share * hole).astype(np.float32), (0, 0), 1.5)[:, :, None]
+    share = cv2.GaussianBlur((share * large).astype(np.float32), (0, 0), 1.5)[:, :, None]
     filled = smooth * (1 - share) + mirrored[:, :, :3] * share
     return np.where(hole[:, :, None] > 0, filled, picture).astype(np.float32)
 
@@ -83,6 +91,32 @@ def refine_mask(rgb: U8, mask: F32) -> F32:
     fine = guided_filter(guide, mask.astype(np.float32), radius, 1e-4)
     fine = np.clip((fine - 0.12) / 0.76, 0, 1)
     return (fine * fine * (3 - 2 * fine)).astype(np.float32)
+
+
+def catch_strands(rgb: U8, alpha: F32) -> F32:
+    """Add to coverage `alpha` (H, W) the loose hair that a coarse mask leaves behind: what differs clearly from the
+    background around it, judged by how rough that background is."""
+    side = max(5, round(0.06 * max(rgb.shape[:2]))) | 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * side + 1, 2 * side + 1))
+    near = np.asarray(cv2.dilate((alpha > 0.3).astype(np.uint8), disc)) > 0
+    beyond = np.asarray(cv2.dilate(near.astype(np.uint8), disc)) > 0
+    picture = rgb.astype(np.float32)
+    known = (beyond & ~near).astype(np.float32)
+    if known.sum() < 64:
+        return alpha
+    expected = fill_holes(picture, known)
+    rough = np.abs(picture - cv2.GaussianBlur(picture, (0, 0), 3)).max(2)[:, :, None]
+    noise = cv2.GaussianBlur(fill_holes(rough.astype(np.float32), known), (0, 0), 6)
+    # A plain gradient of the background is not hair either: compare fine structure, and only darker or lighter lines.
+    different = np.abs(picture - cv2.GaussianBlur(picture, (0, 0), 5)).max(2)
+    far = np.abs(picture - expected).max(2)
+    strand = np.clip((np.minimum(different, far) - 5 * noise - 4) / 14, 0, 1) * near * (noise < 5)
+    strand = cv2.GaussianBlur(np.asarray(cv2.dilate(strand.astype(np.float32), np.ones((3, 3), np.uint8))), (0, 0), 1)
+    together = np.maximum(alpha, np.clip(strand * 1.3, 0, 1)).astype(np.float32)
+    # Hair hangs on to the head.
+    _, parts = cv2.connectedComponents((together > 0.15).astype(np.uint8))
+    kept = np.isin(parts, np.unique(parts[alpha > 0.6]))
+    return np.where(kept, together, alpha).astype(np.float32)
 
 
 def make_matte(rgb: U8, alpha: F32) -> Matte:

@@ -52,8 +52,10 @@ def read_palette(image: U8, landmarks: F32, white: F32) -> Palette:
     lip, cheek = np.median(lips, 0), np.median(skin, 0)
     # Least squares over 77 photographed open smiles; bounded by the skin so that a dark picture stays dark.
     level = min(136.0 + 0.15 * float(luma(cheek)) + 0.32 * float(luma(white)), 2.2 * float(luma(cheek)) + 35)
+    # The shading of the drawing takes some of it away again.
+    level = min(1.1 * level, 235.0)
     # A third of the skin's own tint (measured on the same photos) keeps teeth in the palette of the picture.
-    tint = (cheek - luma(cheek)) * 0.30
+    tint = (cheek - luma(cheek)) * 0.38
     dark = lip * 0.20 + np.array([4, 1, 2], np.float32) * (np.ptp(lip) > 12)
     return Palette(np.clip(level + tint, 0, 245).astype(np.float32), lip.astype(np.float32), dark.astype(np.float32))
 

@@ -49,7 +49,7 @@ def draw_arch(teeth: tuple[tuple[float, float], ...], palette: Palette, px_per_m
     y_mm = y_mm - (0.0055 if upper else 0.003) * x_mm * x_mm
     light = 1 - 0.62 * np.clip(np.abs(x_mm) / ARCH_HALF_MM, 0, 1) ** 2
     gum = np.clip((y_mm - 5.0) / 1.0, 0, 1) * np.clip((16 - y_mm) / 1.0, 0, 1) * (np.abs(x_mm) < ARCH_HALF_MM)
-    rgb = (gum * light * 0.86)[:, :, None] * (0.7 * palette.lip + 0.3 * palette.tooth)
+    rgb = (gum * light * 0.86)[:, :, None] * (0.5 * palette.lip + 0.5 * palette.tooth)
     alpha = gum.astype(np.float32)
     crowns = []
     for side in (-1, 1):

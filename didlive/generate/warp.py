@@ -10,10 +10,12 @@ import numpy as np
 from ..geometry import OVAL, HeadLocal, head_box, head_local, head_rotation, portrait_landmarks
 from ..types import F32, U8, Drive, Patch, Portrait
 from .eyes import Eye, draw_eye, paint_out, prepare_eye
-from .matte import Matte, make_matte, refine_mask
+from .matte import Matte, catch_strands, make_matte, refine_mask
 from .mesh import HeadMesh, build_mesh, pose_mesh
 from .mouth import Mouth, draw_mouth, paint_lips, prepare_mouth
 from .raster import over, rasterise, soften_folds
+
+CUBIC_UP_TO_PX = 720 * 720
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,10 @@ class WarpGenerator:
         map_x, map_y = source.identity_x.copy(), source.identity_y.copy()
         points = np.ascontiguousarray(vertices[:, :2])
         rasterise(points, source.uv, source.mesh.triangles, _order(source.mesh, vertices), map_x, map_y)
-        person = np.asarray(cv2.remap(source.matte.person, map_x, map_y, cv2.INTER_CUBIC,
-                                      borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
+        # Cubic keeps fine texture sharp but costs nine times as much: a large picture has pixels to spare.
+        method = cv2.INTER_CUBIC if map_x.size <= CUBIC_UP_TO_PX else cv2.INTER_LINEAR
+        person = np.asarray(cv2.remap(source.matte.person, map_x, map_y, method, borderMode=cv2.BORDER_REPLICATE),
+                            dtype=np.uint8)
         soften_folds(person, map_x, map_y)
         image = np.empty_like(source.matte.background)
         over(person, source.matte.background, image)
@@ -109,4 +113,4 @@ def person_coverage(portrait: Portrait, x: int, y: int, crop: U8, landmarks: F32
     raw = segment_person(crop)
     if float(raw[head > 0].mean()) < 0.5:
         return np.ones((h, w), dtype=np.float32)
-    return np.maximum(refine_mask(crop, raw), head.astype(np.float32) / 255).astype(np.float32)
+    return np.maximum(catch_strands(crop, refine_mask(crop, raw)), head / np.float32(255)).astype(np.float32)
