@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .composite import Compositor, lay_out
+from .composite import AUTO, Compositor, lay_out
 from .geometry import head_box
 from .portrait import load_portrait, scaled
 from .registry import GENERATORS, load
@@ -43,10 +43,11 @@ def prepare_actor(portrait: Path | str | Portrait, settings: Settings, *, face: 
     calibrate: measure how the portrait answers to small moves. alpha: frames are RGBA. Raises BadInput, ModelMissing.
     """
     chosen = portrait if isinstance(portrait, Portrait) else load_portrait(portrait, face)
-    fitted = fit(chosen, settings.output)
+    output = own_size(chosen, settings.output)
+    fitted = fit(chosen, output)
     drawer: Generator = generator if generator is not None else load(GENERATORS, settings.generator)()
     source = drawer.prepare(fitted)
-    compositor = Compositor(fitted, settings.output, alpha)
+    compositor = Compositor(fitted, output, alpha)
     # The still portrait answers to nothing.
     answers = calibrate and settings.generator != "still"
     response = probe(fitted, drawer, source) if answers else Response()
@@ -62,6 +63,20 @@ def probe(portrait: Portrait, generator: Generator, source: Source) -> Response:
         source = generator.prepare(portrait)
     with watching(portrait) as look:
         return measure_response(generator, source, look)
+
+
+def own_size(portrait: Portrait, output: OutputSettings) -> OutputSettings:
+    """Return the output with size `auto` worked out: the framing's own pixels, but neither a stamp nor a poster.
+
+    Head: a square of the crop, 512 to 1080 px. Full: the picture, its longer side 512 to 1920 px.
+    """
+    if output.size != AUTO:
+        return output
+    x0, _, x1, _ = head_box(portrait.face.landmarks)
+    height, width = (x1 - x0, x1 - x0) if output.framing == "head" else portrait.image.shape[:2]
+    longest = max(width, height)
+    scale = min(max(longest, 512), 1080 if output.framing == "head" else 1920) / longest
+    return replace(output, size=f"{round(width * scale / 4) * 4}x{round(height * scale / 4) * 4}")
 
 
 def fit(portrait: Portrait, output: OutputSettings) -> Portrait:

@@ -28,17 +28,19 @@ LARGEST_BLOCK = 32
 THINNEST_BAND = 0.02
 CUBIC_REACH, BLUR_REACH = 2, 2
 FILL_BRIGHTNESS = 0.5
+# Worked out when the portrait is known (see `actor.own_size`).
+AUTO = "auto"
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
-    """Return (width, height) px for `512`, `720p`, `1080p` or `WxH`; None for `source`. Raises BadInput."""
-    if text == "source":
+    """Return (width, height) px for `512`, `720p`, `1080p` or `WxH`; None for `source` and `auto`. Raises BadInput."""
+    if text in ("source", AUTO):
         return None
     if text in NAMED_SIZES:
         return NAMED_SIZES[text]
     match = re.fullmatch(r"(\d+)[xX](\d+)", text)
     if match is None:
-        raise BadInput(f"output size {text!r} is unknown; use {', '.join(NAMED_SIZES)}, source, or WIDTHxHEIGHT")
+        raise BadInput(f"output size {text!r} is unknown; use {', '.join(NAMED_SIZES)}, source, auto, or WIDTHxHEIGHT")
     width, height = int(match[1]), int(match[2])
     if not all(LOWEST_PX <= side <= HIGHEST_PX and side % 2 == 0 for side in (width, height)):
         raise BadInput(f"output size {text} cannot be used; both sides must be even, {LOWEST_PX} to {HIGHEST_PX} px")

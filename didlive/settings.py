@@ -113,7 +113,8 @@ class CameraSettings:
 class OutputSettings:
     """The picture that leaves."""
 
-    size: str = setting("512", "512, 720p, 1080p, source, or WIDTHxHEIGHT")
+    size: str = setting("512", "512, 720p, 1080p, WIDTHxHEIGHT, source (the portrait's own pixels), or auto (the same, "
+                                "within 512 to 1080 px for a head)")
     framing: str = setting("head", "head: crop around the head; full: the whole portrait", choices=("head", "full"))
     rate_hz: float = setting(30.0, "frames per second", 1.0, 120.0, "Hz")
 

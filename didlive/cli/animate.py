@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     portrait, driving, out = _inputs(args)
     if args.max_frames is not None and args.max_frames < 1:
         raise BadInput("--max-frames must be at least 1")
-    settings = read_settings(args)
+    settings = read_settings(args, size="auto")
     bar = _Bar()
     try:
         report = animate(portrait, driving, out, settings, face=args.face, audio=args.audio,

@@ -19,7 +19,8 @@ def _meta(kind: type, name: str) -> Any:
 def add_settings_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options that change settings; `read_settings` turns them into a `Settings`."""
     output, motion = parser.add_argument_group("picture"), parser.add_argument_group("motion")
-    output.add_argument("--size", help=f"size of the picture: {_meta(OutputSettings, 'size')['help']} (default 512)")
+    output.add_argument("--size", help=f"size of the picture: {_meta(OutputSettings, 'size')['help']} "
+                                       "(default: animate auto, else 512)")
     framing = _meta(OutputSettings, "framing")
     output.add_argument("--crop", choices=framing["choices"], help=f"{framing['help']} (default head)")
     region = _meta(MotionSettings, "region")
@@ -38,12 +39,17 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
                        help="any setting by its name in the file, for example motion.limits.yaw_deg=20")
 
 
-def read_settings(args: argparse.Namespace) -> Settings:
-    """Return the settings file's values (or the defaults), changed by the options. Raises BadInput."""
+def read_settings(args: argparse.Namespace, size: str | None = None) -> Settings:
+    """Return the settings file's values (or the defaults), changed by the options. Raises BadInput.
+
+    size: the default size of this command.
+    """
     from ..composite import parse_size
 
     base = load(args.settings) if args.settings is not None else Settings()
     tree = dataclasses.asdict(base)
+    if args.settings is None and size is not None:
+        _put(tree, "output.size", size)
     for text in args.assignments:
         name, value = _split(text, "--set", "motion.limits.yaw_deg=20")
         _put(tree, name, _value(value))
