@@ -26,7 +26,8 @@ from .types import F32, U8, Drive, Face, Presence, Stamp
 Look = Callable[[U8], Face | None]
 STILL = Stamp(0, 0)
 YAW_DEG, PITCH_DEG, GAZE = 11.0, 8.0, 0.10
-GAZE_MAX = 1.7
+# A strong vertical correction would bring out parts of the iris that the lids hid.
+GAZE_X_MAX, GAZE_Y_MAX = 1.7, 1.25
 
 
 # Over whole clips turns come out a little larger than in single probes (mean of eleven portraits).
@@ -45,8 +46,8 @@ def measure_response(generator: Generator, source: Source, look: Look) -> Respon
     return Response(
         yaw=CLIP_YAW * _gain(_difference(turns, lambda f: euler_deg(head_rotation(f))[1]), 2 * YAW_DEG, 0.75, 1.4),
         pitch=CLIP_PITCH * _gain(_difference(nods, lambda f: euler_deg(head_rotation(f))[0]), 2 * PITCH_DEG, 0.65, 1.3),
-        gaze_x=_gain(_difference(sides, lambda f: _gaze(f)[0]), 2 * GAZE, 0.8, GAZE_MAX),
-        gaze_y=_gain(_difference(heights, lambda f: _gaze(f)[1]), GAZE, 0.8, GAZE_MAX),
+        gaze_x=_gain(_difference(sides, lambda f: _gaze(f)[0]), 2 * GAZE, 0.8, GAZE_X_MAX),
+        gaze_y=_gain(_difference(heights, lambda f: _gaze(f)[1]), GAZE, 0.8, GAZE_Y_MAX),
     )
 
 

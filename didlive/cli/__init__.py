@@ -4,6 +4,7 @@ when it is asked for, so that `didlive --help` is instant."""
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from importlib import import_module
 
@@ -41,10 +42,17 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code (2: bad input or environment, 130: interrupted)."""
     arguments = sys.argv[1:] if argv is None else argv
+    if argv is None:
+        # Ended from outside, a command still finishes or removes what it was writing.
+        signal.signal(signal.SIGTERM, _as_interrupt)
     command = next((a for a in arguments if a in COMMANDS), None)
     args = build_parser(command).parse_args(arguments)
     with quiet_native():
         return _run(args)
+
+
+def _as_interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 from dataclasses import replace
@@ -40,7 +39,6 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("--seconds must be above 0")
     if not args.no_window:
         _check_window()
-    signal.signal(signal.SIGTERM, _as_interrupt)
     session, recorder, title = _prepare(args)
     try:
         session.start()
@@ -69,11 +67,6 @@ def _check_window() -> None:
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     if sys.platform == "linux" and not any(os.environ.get(name) for name in screens):
         raise BadInput("there is no screen to show a window on; use --no-window")
-
-
-def _as_interrupt(*_: Any) -> None:
-    """Ask to end as Ctrl-C does, so that a recording is finished."""
-    raise KeyboardInterrupt
 
 
 def _prepare(args: argparse.Namespace) -> tuple[Session, Any, str]:

@@ -129,7 +129,10 @@ def _white(patch: F32, inside: F32, distance: F32, radius: float) -> F32:
 def _complete_iris(patch: F32, inside: F32, distance: F32, centre: F32, radius: float) -> F32:
     """Fill the hidden part of the iris disc from its mirror images, then smoothly."""
     h, w = distance.shape
-    visible = ((inside > 0.7) & (distance < radius * 1.05)).astype(np.float32)
+    # The rim along the lids is lash and shadow, not iris.
+    rim = max(1, round(0.16 * radius))
+    clear = cv2.erode(inside, np.ones((2 * rim + 1, 1), np.uint8))
+    visible = ((clear > 0.7) & (distance < radius * 1.05)).astype(np.float32)
     filled, known = patch * visible[:, :, None], visible.copy()
     cx, cy = float(centre[0]), float(centre[1])
     flips = (
