@@ -190,12 +190,13 @@ def test_an_older_result_survives_a_cancelled_run(astronaut: Path, driving: Path
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_ctrl_c_ends_the_command_with_130(folder: Path):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_with_130(how: signal.Signals, folder: Path):
     process = subprocess.Popen([sys.executable, "-m", "didlive", "animate", "--demo", "--out", str(folder / "a.mp4")],
                                cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     while process.poll() is None and not any(name.endswith(".part") for name in contents(folder)):
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err and len(err.splitlines()) == 1
     assert contents(folder) == []

@@ -27,9 +27,8 @@ def run(arguments: list[str | Path], capsys: pytest.CaptureFixture[str]) -> tupl
 
 
 @pytest.fixture(autouse=True)
-def ready(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test here needs the models, and must not change how this process ends."""
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
+def ready(models: Path) -> None:
+    """Every test here needs the models."""
 
 
 def test_live_prints_its_state_and_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -116,6 +116,7 @@ class PreviewWindow(QWidget):
         self._session = session
         self.setWindowTitle(f"didlive - {title}")
         self.picture, self.status = _Picture(), QLabel()
+        self.status.setMargin(6)
         self.status.setToolTip(KEYS)
         self.status.setAccessibleName("state")
         self.picture.setAccessibleName("portrait")
