@@ -11,6 +11,8 @@ import time
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from .actor import Actor
 from .errors import BadInput
 from .motion import MotionEstimator
@@ -117,7 +119,8 @@ class Renderer:
     def _draw(self, cast: _Cast, motion: Motion) -> Patch | None:
         for _ in range(2):
             try:
-                patch = cast.actor.generator.generate(cast.actor.source, cast.retargeter.retarget(motion))
+                drive = cast.retargeter.retarget(self._chosen(motion))
+                patch = cast.actor.generator.generate(cast.actor.source, drive)
             # Anything may come out of a generator; the show goes on with the still portrait, and the user is told.
             except Exception as error:  # noqa: BLE001
                 if self._is_new(error):
@@ -129,6 +132,12 @@ class Renderer:
         self._rest_until_s = time.monotonic() + self._rest_s
         self._rest_s = min(2 * self._rest_s, LONGEST_REST_S)
         return None
+
+    def _chosen(self, motion: Motion) -> Motion:
+        """Leave the eyes open where lids shall not follow: their gain weakens half-closed lids, but keeps blinks."""
+        if self._motion.gains.lids > 0:
+            return motion
+        return replace(motion, lids=np.ones(2, np.float32))
 
     def _is_new(self, error: Exception) -> bool:
         """Put the error into `problem`; return whether it was never seen before: one traceback in the log is enough."""

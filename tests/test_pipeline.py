@@ -18,7 +18,7 @@ from didlive.pipeline import Observer, Pipeline, Renderer, effective
 from didlive.retarget import Retargeter
 from didlive.settings import REGIONS, Gains, MotionSettings, OutputSettings, Settings, restrict
 from didlive.track.replay import ReplayTracker
-from didlive.types import Drive, Frame, Motion, Presence, Stamp, Tracking
+from didlive.types import Drive, Frame, Motion, Patch, Presence, Stamp, Tracking
 
 STAGES = ["track", "motion", "retarget", "generate", "composite"]
 CARD = np.zeros((64, 64, 3), np.uint8)
@@ -133,6 +133,22 @@ def test_the_mouth_moves_only_in_its_regions():
 
     assert travel("mouth") > 4 * travel("eyes")
     assert travel("mouth") > 4 * travel("pose")
+
+
+@pytest.mark.parametrize(("region", "blinks"), [("eyes", True), ("all", True), ("mouth", False), ("pose", False)])
+def test_blinks_come_through_only_where_the_eyes_follow(region: str, blinks: bool):
+    seen: list[float] = []
+
+    class Listener(Painter):
+        def generate(self, source: object, drive: Drive) -> Patch:
+            seen.append(float(drive.lids.min()))
+            return super().generate(source, drive)
+
+    settings = replace(SETTINGS, motion=MotionSettings(region=region))
+    pipeline = Pipeline(ReplayTracker(RECORDING), settings, make_actor(generator=Listener()))
+    for number in range(90):
+        pipeline.step(camera_frame(number))
+    assert (min(seen) < 0.2) is blinks
 
 
 def test_absent_holds_eases_and_idles():
