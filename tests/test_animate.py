@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -153,6 +154,28 @@ def test_variable_rate_keeps_its_time():
 def test_a_rate_that_the_times_contradict_is_not_believed():
     rate_hz, order = at_constant_rate([round(i * 1e9 / 25) for i in range(50)], 1000.0)
     assert rate_hz == pytest.approx(25.0) and len(order) == 50
+
+
+def test_a_clip_of_variable_rate_stays_as_long_as_its_sound(astronaut: Path, driving: Path, folder: Path):
+    times_ms = [0, 33, 66, 100, 133, 400, 433, 466, 800, 833]
+    with av.open(str(driving)) as container:
+        pictures = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+    with av.open(str(folder / "vfr.mp4"), "w") as container:
+        video = container.add_stream("libx264", rate=30)
+        video.width, video.height, video.pix_fmt = 256, 256, "yuv420p"
+        video.codec_context.time_base = Fraction(1, 1000)
+        for at, image in zip(times_ms, pictures, strict=False):
+            picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+            picture.pts, picture.time_base = at, Fraction(1, 1000)
+            container.mux(video.encode(picture))
+        container.mux(video.encode(None))
+    report = animate(astronaut, folder / "vfr.mp4", folder / "a.mp4", SMALL)
+    assert report.frames / report.rate_hz == pytest.approx(0.833, abs=2 / report.rate_hz)
+    performance = track_clip(folder / "vfr.mp4")
+    shown_ms = [times_ms[i] for i in performance.order]
+    wanted_ms = np.arange(len(performance.order)) / performance.rate_hz * 1000
+    gaps_ms = np.diff(times_ms).max()
+    assert np.abs(np.array(shown_ms) - wanted_ms).max() <= gaps_ms / 2 + 1
 
 
 def test_one_frame():
