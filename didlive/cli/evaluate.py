@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
-from ..settings import Settings
+from ..settings import OutputSettings, Settings
 
 COLUMNS = ("identity", "exp_l1", "exp_corr", "gaze_corr", "blink_corr", "pose_deg", "sharp", "jitter", "lost")
 SELF_COLUMNS = ("psnr", "ssim", "landmarks", "mouth_psnr", "mouth_ssim", "mouth_landmarks", "eyes_psnr", "eyes_ssim",
@@ -44,7 +44,9 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("nothing to evaluate; give --portrait and --driving, --pairs, or --self")
     if args.out is not None:
         make_folder(args.out)
-    report = evaluate(pairs, args.clips, Settings(), max_frames=args.max_frames, out=args.out,
+    # As `didlive animate` does: at the portrait's own resolution.
+    settings = Settings(output=OutputSettings(size="auto"))
+    report = evaluate(pairs, args.clips, settings, max_frames=args.max_frames, out=args.out,
                       progress=lambda text: print(text, file=sys.stderr))
     text = json.dumps(report, indent=2, ensure_ascii=False)
     if args.out is not None:
