@@ -10,6 +10,9 @@ import numpy as np
 from ..types import F32, U8
 
 
+STRANDS_PX = 640
+
+
 @dataclass(frozen=True, slots=True)
 class Matte:
     """`person` (H, W, 4) uint8 premultiplied RGBA and `background` (H, W, 3) uint8 RGB: person over background is
@@ -96,6 +99,14 @@ def refine_mask(rgb: U8, mask: F32) -> F32:
 def catch_strands(rgb: U8, alpha: F32) -> F32:
     """Add to coverage `alpha` (H, W) the loose hair that a coarse mask leaves behind: what differs clearly from the
     background around it, judged by how rough that background is."""
+    height, width = alpha.shape
+    if max(height, width) > STRANDS_PX:
+        # Loose hair is wide enough to be found in a smaller picture, in a quarter of the time.
+        size = (round(width * STRANDS_PX / max(height, width)), round(height * STRANDS_PX / max(height, width)))
+        small, cover = (cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in (rgb, alpha))
+        found = catch_strands(np.asarray(small, dtype=np.uint8), np.asarray(cover, dtype=np.float32))
+        hair = cv2.resize(found * (found > cover + 0.02), (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.maximum(alpha, hair).astype(np.float32)
     side = max(5, round(0.06 * max(rgb.shape[:2]))) | 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * side + 1, 2 * side + 1))
     near = np.asarray(cv2.dilate((alpha > 0.3).astype(np.uint8), disc)) > 0
