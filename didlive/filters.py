@@ -36,13 +36,13 @@ class OneEuro:
             self._value = self._raw = value
             self._derivative = np.zeros_like(value)
             return value
-        derivative = (value - self._raw) / dt_s
-        weight = _alpha(DERIVATIVE_HZ * 6, dt_s)
-        self._derivative = self._derivative + weight * (derivative - self._derivative)
-        speed = np.linalg.norm(self._derivative, axis=-1, keepdims=True)
-        self._value = self._value + _alpha(self._rest_hz + self._beta * speed, dt_s) * (value - self._value)
-        self._raw = value
-        return self._value
+        change = (value - self._raw) / dt_s - self._derivative
+        derivative = np.asarray(self._derivative + _alpha(DERIVATIVE_HZ * 6, dt_s) * change, np.float32)
+        speed = np.linalg.norm(derivative, axis=-1, keepdims=True)
+        weight = _alpha(self._rest_hz + self._beta * speed, dt_s)
+        filtered = np.asarray(self._value + weight * (value - self._value), np.float32)
+        self._value, self._raw, self._derivative = filtered, value, derivative
+        return filtered
 
     def reset(self) -> None:
         """Forget the past."""

@@ -36,6 +36,7 @@ class ReopeningCamera:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._camera: Camera | None = None
+        self._retrying: threading.Thread | None = None
         self._delay_s, self._alive_s = first_s, 0.0
         self._base, self._last = 0, -1
         self.state = CameraState.CLOSED
@@ -90,6 +91,10 @@ class ReopeningCamera:
             self._changed.notify_all()
         if camera is not None:
             camera.close()
+        retrying, self._retrying = self._retrying, None
+        # It ends at once unless a camera is just being opened, which can take seconds and is left behind.
+        if retrying is not None and retrying is not threading.current_thread():
+            retrying.join(0.3)
 
     def _take_over(self, camera: Camera, info: CameraInfo, stop: threading.Event) -> bool:
         with self._changed:
@@ -107,7 +112,8 @@ class ReopeningCamera:
                 return
             self._camera, self.state, self.reason = None, CameraState.RETRYING, reason
         camera.close()
-        threading.Thread(target=self._retry, args=(self._stop,), name="didlive-reopen", daemon=True).start()
+        self._retrying = threading.Thread(target=self._retry, args=(self._stop,), name="didlive-reopen", daemon=True)
+        self._retrying.start()
 
     def _retry(self, stop: threading.Event) -> None:
         while not stop.wait(self._delay_s):

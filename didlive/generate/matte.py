@@ -9,7 +9,6 @@ import numpy as np
 
 from ..types import F32, U8
 
-
 STRANDS_PX = 640
 
 
