@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .composite import AUTO, Compositor, lay_out
+from .composite import AUTO, Compositor, head_target, lay_out
 from .geometry import head_box
 from .portrait import load_portrait, scaled
 from .registry import GENERATORS, load
@@ -72,11 +72,13 @@ def own_size(portrait: Portrait, output: OutputSettings) -> OutputSettings:
     """
     if output.size != AUTO:
         return output
-    x0, _, x1, _ = head_box(portrait.face.landmarks)
-    height, width = (x1 - x0, x1 - x0) if output.framing == "head" else portrait.image.shape[:2]
+    height, width = portrait.image.shape[:2]
+    if output.framing == "head":
+        # The compositor's own crop: a larger square would get bands at the sides.
+        height = width = head_target(portrait.face.landmarks, (width, height))[2]
     longest = max(width, height)
     scale = min(max(longest, 512), 1080 if output.framing == "head" else 1920) / longest
-    return replace(output, size=f"{round(width * scale / 4) * 4}x{round(height * scale / 4) * 4}")
+    return replace(output, size=f"{int(width * scale / 4 + 0.01) * 4}x{int(height * scale / 4 + 0.01) * 4}")
 
 
 def fit(portrait: Portrait, output: OutputSettings) -> Portrait:

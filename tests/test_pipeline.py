@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from stage import RECORDING, SETTINGS, Follower, Painter, make_actor, portrait
 
-from didlive.actor import Actor, fit, prepare_actor, watching
+from didlive.actor import Actor, fit, own_size, prepare_actor, watching
 from didlive.composite import lay_out
 from didlive.errors import BadInput
 from didlive.geometry import euler_deg
@@ -185,6 +185,18 @@ def test_a_portrait_is_scaled_until_its_pixels_are_the_outputs(size: str, framin
     place = lay_out((fitted.image.shape[1], fitted.image.shape[0]), fitted.face.landmarks,
                     OutputSettings(size=size, framing=framing))
     assert place.scale.value == 1.0 or fitted.image.shape[0] == 900, "3 times is the limit"
+
+
+@pytest.mark.parametrize(("pixels", "framing", "wanted"), [
+    (300, "head", "512x512"), (300, "full", "512x512"), (640, "head", "640x640"), (641, "full", "640x640"),
+    (4000, "head", "1080x1080"), (4000, "full", "1920x1920")])
+def test_size_auto_is_the_portraits_own_within_limits(pixels: int, framing: str, wanted: str):
+    given = portrait(pixels)
+    output = own_size(given, OutputSettings(size="auto", framing=framing))
+    assert output.size == wanted
+    fitted = fit(given, output)
+    place = lay_out((fitted.image.shape[1], fitted.image.shape[0]), fitted.face.landmarks, output)
+    assert place.scale.value == 1.0 and (place.width, place.height) == place.canvas, "no bands at the sides"
 
 
 def test_size_source_leaves_the_portrait_alone():
