@@ -79,11 +79,6 @@ def test_bad_options(arguments: list[str], says: str, tmp_path: Path, monkeypatc
     assert says in err and list(tmp_path.iterdir()) == []
 
 
-def test_a_portrait_is_needed(capsys: pytest.CaptureFixture[str]):
-    code, _, err = run(["live", "--no-window"], capsys)
-    assert code == 2 and "--portrait" in err
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a screen")
 def test_no_screen_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):

@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--portrait", type=Path, metavar="IMG", help="picture of one face (default: a built-in one)")
     parser.add_argument("--camera", metavar="CAMERA", help="index or (part of a) name of a camera, or a video file or "
                         "motion file (.npz) that plays again and again (default 0)")
-    parser.add_argument("--demo", action="store_true", help="built-in portrait and motion for what is not given")
+    parser.add_argument("--demo", action="store_true", help="without --camera a built-in motion drives the portrait")
     parser.add_argument("--face", type=int, metavar="N", help="which face of the portrait, 1 = largest (default 1)")
     parser.add_argument("--record", type=Path, metavar="OUT.mp4", help="record what is shown")
     parser.add_argument("--no-window", action="store_true", help="no window: print the state once a second")
@@ -80,8 +80,6 @@ def _prepare(args: argparse.Namespace) -> tuple[Session, Any, str]:
     from ..sinks.recorder import QueuedSink
 
     settings = read_settings(args)
-    if args.portrait is None and not args.demo:
-        raise BadInput("--portrait IMG is missing; or try: didlive live --demo")
     portrait = args.portrait or demo_portrait()
     spec = args.camera or (str(demo_motion()) if args.demo else settings.camera.name)
     settings = replace(settings, camera=replace(settings.camera, name=spec))
