@@ -81,15 +81,16 @@ def test_stop_without_start(show: Show):
 
 
 def test_a_hanging_tracker_does_not_hang_the_end(show: Show):
-    awake = threading.Event()
+    asleep, awake = threading.Event(), threading.Event()
 
     def hang(frame: Frame) -> Tracking:
+        asleep.set()
         awake.wait(30)
         return Tracking(None, (1, 1), 0, frame.stamp)
 
     show.tracker.track = hang  # pyright: ignore[reportAttributeAccessIssue]
     show.session.start()
-    wait_until(lambda: show.camera.reading_threads)
+    assert asleep.wait(30)
     show.session.stop()
     assert show_threads() == ["didlive-track"] and not show.tracker.closed and show.watcher.closed == 1
     awake.set()
