@@ -21,7 +21,8 @@ class Eye:
 
     white: (h, w, 3) float32 RGB without iris; iris: (h, w, 4) float32 premultiplied RGBA (0..255); edge: (h, w, 3)
     float32, what the lid edges (lashes, lines, shadow) add to plain lid skin. All at (x0, y0) px of the crop.
-    centre (2,) px and radius px of the iris. band: (32, 2) px, the eye ring and the same ring further out.
+    centre (2,) px and radius px of the iris. band: (32, 2) px, the eye ring and the same ring further out. around:
+    (h, w) float32, 1 where the eye and its lids are: skin drawn from elsewhere hides it (the nose of a turned head).
     """
 
     side: int
@@ -33,6 +34,7 @@ class Eye:
     centre: F32
     radius: float
     band: F32
+    around: F32
 
 
 # Width of the lid edges above and below the eye, in eye widths.
@@ -105,8 +107,12 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
     soft = max(0.9, 0.10 * radius)
     alpha = np.clip((radius + soft - distance) / (2 * soft), 0, 1)[:, :, None]
     edge = patch - painted[y0:y1, x0:x1].astype(np.float32)
+    band = _band(ring, width)
+    margin = max(2, round(0.14 * width))
+    around = cv2.dilate(polygon_mask(band[_RING:], int(x0), int(y0), w, h),
+                        cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1)))
     return Eye(side, white, np.concatenate([iris * alpha, 255 * alpha], 2).astype(np.float32), edge, int(x0), int(y0),
-               centre, radius, _band(ring, width))
+               centre, radius, band, np.asarray(cv2.GaussianBlur(around, (0, 0), 1.0), dtype=np.float32))
 
 
 def _iris(landmarks: F32, side: int, width: float) -> tuple[F32, float]:
@@ -149,10 +155,11 @@ def _complete_iris(patch: F32, inside: F32, distance: F32, centre: F32, radius: 
     return fill_holes(filled, known)
 
 
-def draw_eye(out: U8, eye: Eye, source: F32, target: F32, opening: float) -> None:
+def draw_eye(out: U8, eye: Eye, source: F32, target: F32, opening: float, maps: tuple[F32, F32]) -> None:
     """Draw one eye into `out` (H, W, 3) in place: the ball inside the target lids, then the edges of the lids.
 
-    source, target: (478, 3) landmarks px of the crop; opening: 0 closed, 1 as in the portrait.
+    source, target: (478, 3) landmarks px of the crop; opening: 0 closed, 1 as in the portrait; maps: (H, W) where the
+    skin of each pixel came from, x and y px.
     """
     ring = np.ascontiguousarray(target[EYE_RINGS[eye.side], :2])
     matrix = _similarity(source, target, eye)
@@ -165,7 +172,9 @@ def draw_eye(out: U8, eye: Eye, source: F32, target: F32, opening: float) -> Non
     if x1 - x0 < 3 or y1 - y0 < 3:
         return
     size = (x1 - x0, y1 - y0)
-    mask = polygon_mask(ring, x0, y0, *size)
+    seen = cv2.remap(eye.around, maps[0][y0:y1, x0:x1] - np.float32(eye.x0), maps[1][y0:y1, x0:x1] - np.float32(eye.y0),
+                     cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    mask = polygon_mask(ring, x0, y0, *size) * seen
     if opening < 0.15:
         mask *= max(0.0, opening / 0.15)
     if mask.max() > 0.02:
@@ -179,7 +188,7 @@ def draw_eye(out: U8, eye: Eye, source: F32, target: F32, opening: float) -> Non
         # Two lid edges meet in one line: without the eyeball between them nothing else smooths it.
         edge = cv2.GaussianBlur(edge, (0, 0), 0.5 + 0.5 * (1 - opening / 0.4))
     region = out[y0:y1, x0:x1]
-    region[:] = np.clip(region + edge * (1 - mask)[:, :, None] + 0.5, 0, 255).astype(np.uint8)
+    region[:] = np.clip(region + edge * (seen * (1 - mask))[:, :, None] + 0.5, 0, 255).astype(np.uint8)
 
 
 def _draw_ball(out: U8, eye: Eye, matrix: F32, target: F32, ring: F32, mask: F32, at: tuple[int, int],

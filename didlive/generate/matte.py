@@ -117,10 +117,10 @@ def catch_strands(rgb: U8, alpha: F32) -> F32:
     expected = fill_holes(picture, known)
     rough = np.abs(picture - cv2.GaussianBlur(picture, (0, 0), 3)).max(2)[:, :, None]
     noise = cv2.GaussianBlur(fill_holes(rough.astype(np.float32), known), (0, 0), 6)
-    # A plain gradient of the background is not hair either: compare fine structure, and only darker or lighter lines.
-    different = np.abs(picture - cv2.GaussianBlur(picture, (0, 0), 5)).max(2)
+    # Neither a gradient of the background nor a post behind the head is hair: only fine structure counts.
+    different = np.abs(picture - cv2.GaussianBlur(picture, (0, 0), 2)).max(2)
     far = np.abs(picture - expected).max(2)
-    strand = np.clip((np.minimum(different, far) - 5 * noise - 4) / 14, 0, 1) * near * (noise < 5)
+    strand = np.clip((np.minimum(different, far) - 4 * noise - 3) / 10, 0, 1) * near * (noise < 5)
     strand = cv2.GaussianBlur(np.asarray(cv2.dilate(strand.astype(np.float32), np.ones((3, 3), np.uint8))), (0, 0), 1)
     together = np.maximum(alpha, np.clip(strand * 1.3, 0, 1)).astype(np.float32)
     # Hair hangs on to the head.
@@ -141,10 +141,14 @@ def make_matte(rgb: U8, alpha: F32) -> Matte:
         alpha = np.ones_like(alpha)
     else:
         background = fill_background(picture, known)
-    # Where nothing of the person is, the background is the picture.
-    clear = (alpha <= 0.003)[:, :, None]
-    background = np.where(clear, picture, background)
-    amount = np.where(alpha <= 0.003, 0, alpha)[:, :, None]
+    # Away from the person the background is the picture, without a visible step.
+    near = cv2.GaussianBlur((alpha > 0.003).astype(np.float32), (0, 0), 0.006 * max(alpha.shape))
+    share = np.clip(2 * near, 0, 1)[:, :, None]
+    background = np.clip(picture * (1 - share) + background * share, 0, 255)
+    # The least coverage with which person over background can still be the picture, channel by channel.
+    darker, lighter = 1 - picture / np.maximum(background, 1), (picture - background) / np.maximum(255 - background, 1)
+    least = np.where(picture < background, darker, lighter).max(2)
+    amount = np.maximum(alpha, np.where(near > 0.002, least, 0))[:, :, None]
     person = np.clip(picture - (1 - amount) * background, 0, 255 * amount)
     rgba = np.concatenate([person, 255 * amount], axis=2)
     return Matte(np.ascontiguousarray((rgba + 0.5).astype(np.uint8)),

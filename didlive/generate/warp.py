@@ -77,7 +77,7 @@ class WarpGenerator:
         image = np.empty_like(source.matte.background)
         over(person, source.matte.background, image)
         for eye in source.eyes:
-            draw_eye(image, eye, source.landmarks, target, float(drive.lids[eye.side]))
+            draw_eye(image, eye, source.landmarks, target, float(drive.lids[eye.side]), (map_x, map_y))
         draw_mouth(image, source.mouth, source.local, target, turned, centre, drive.scale)
         return Patch(image, source.x, source.y, drive.stamp.mark("generate"), np.ascontiguousarray(person[:, :, 3]))
 
