@@ -20,7 +20,7 @@ from .registry import TRACKERS, load
 from .seams import Sink, StreamFormat
 from .settings import MotionSettings, Settings, Smoothing
 from .sinks import sink_for
-from .types import Frame, Measure, Motion, Stamp, Tracking
+from .types import Frame, Motion, Stamp, Tracking
 
 # Told what is being done ("track" or "draw"), how many frames are done, and how many there are (0: unknown).
 Progress = Callable[[str, int, int], None]
@@ -114,18 +114,6 @@ def at_constant_rate(times_ns: Sequence[int], nominal_hz: float) -> tuple[float,
     return rate_hz, tuple(int(i) for i in nearest)
 
 
-class _ClipEstimator(MotionEstimator):
-    """The live presence machine, fed with measures that are smoothed already."""
-
-    def __init__(self, settings: MotionSettings, neutral: Measure) -> None:
-        super().__init__(replace(settings, smoothing=UNFILTERED, auto_neutral=False), neutral)
-
-    def follow(self, seen: Measure | None, stamp: Stamp) -> Motion | None:
-        """As `estimate`, from a measure."""
-        now_s = stamp.captured_ns * 1e-9
-        return self._absent(now_s, stamp) if seen is None else self._present(seen, now_s, stamp)
-
-
 def clip_motions(performance: Performance, settings: MotionSettings, neutral: int | None = None) -> list[Motion | None]:
     """Return the motion of every output frame, smoothed without delay; None before the first face.
 
@@ -137,7 +125,8 @@ def clip_motions(performance: Performance, settings: MotionSettings, neutral: in
     times_s = [performance.trackings[i].stamp.captured_ns * 1e-9 for i in seen]
     smooth = dict(zip(seen, smooth_clip(raw, times_s, settings.smoothing), strict=True))
     relaxed = find_neutral(raw) if neutral is None else next((m for i, m in smooth.items() if i >= neutral), raw[-1])
-    estimator = _ClipEstimator(settings, relaxed)
+    # The live presence machine, fed with measures that are smoothed already.
+    estimator = MotionEstimator(replace(settings, smoothing=UNFILTERED, auto_neutral=False), relaxed)
     stamps = [Stamp(k, round(k * 1e9 / performance.rate_hz)) for k in range(len(performance.order))]
     return [estimator.follow(smooth.get(i), stamp) for i, stamp in zip(performance.order, stamps, strict=True)]
 

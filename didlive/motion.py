@@ -168,7 +168,8 @@ class MotionEstimator:
         self._search_start = self._calibration_start = 0.0
         self._last: Measure | None = None
         self._last_s = self._lost_s = self._found_s = -math.inf
-        self._strength_from = 0.0
+        self._shown: Measure | None = None
+        self._from: Measure | None = None
 
     def recalibrate(self) -> None:
         """Take the next half second as the performer's neutral."""
@@ -181,27 +182,31 @@ class MotionEstimator:
 
     def estimate(self, tracking: Tracking) -> Motion | None:
         """Return the motion at this frame, or None as long as no face was ever seen."""
-        now_s = tracking.stamp.captured_ns * 1e-9
-        stamp = tracking.stamp
-        if tracking.face is None:
-            motion = self._absent(now_s, stamp)
-        else:
-            motion = self._present(measure(tracking.face, self.settings.mirror), now_s, stamp)
+        seen = None if tracking.face is None else measure(tracking.face, self.settings.mirror)
+        return self.follow(seen, tracking.stamp)
+
+    def follow(self, seen: Measure | None, stamp: Stamp) -> Motion | None:
+        """As `estimate`, from a measure; None: no face in this frame."""
+        now_s = stamp.captured_ns * 1e-9
+        motion = self._absent(now_s, stamp) if seen is None else self._present(seen, now_s, stamp)
+        if motion is not None:
+            self._shown = motion.now
         return motion
 
     def _present(self, raw: Measure, now_s: float, stamp: Stamp) -> Motion:
         gap = now_s - self._last_s
         first = self._last is None or gap > self.settings.idle.hold_s + self.settings.idle.ease_s
         smooth = self._smoother(raw, gap, first)
-        if first:
-            self._found_s = now_s
+        if self._lost_s > self._last_s and self._shown is not None:
+            # Back again: from where the portrait has got to in the meantime, without a jump.
+            self._found_s, self._from = now_s, self._shown
         self._calibrate(smooth, raw, now_s)
         self._last, self._last_s = smooth, now_s
         neutral = self._neutral or smooth
-        arrive = 1.0
-        if self._lost_s > -math.inf:
-            arrive = min(1.0, (now_s - self._found_s) / _REACQUIRE_S)
-        shown = smooth if arrive >= 1 else mix(neutral, smooth, arrive)
+        arrive = min(1.0, (now_s - self._found_s) / _REACQUIRE_S)
+        shown = smooth
+        if self._from is not None and arrive < 1:
+            shown = mix(self._from, smooth, arrive * arrive * (3 - 2 * arrive))
         return to_motion(shown, neutral, Presence.TRACK, stamp)
 
     def _calibrate(self, smooth: Measure, raw: Measure, now_s: float) -> None:

@@ -214,7 +214,8 @@ class Retargeter:
         shown = np.maximum(self._face.blendshapes[index] - 0.06, 0)
         modes = expression_modes()[index]
         brow = np.array([n.startswith("brow") for n in names])[:, None, None]
-        region = np.where(brow, self._regions.brows, self._regions.mouth)
+        gains = self.settings.gains
+        region = np.where(brow, self._regions.brows * min(gains.brows, 1), self._regions.mouth * min(gains.mouth, 1))
         return (-RELAX * (shown[:, None, None] * modes * region).sum(0)).astype(np.float32)
 
     def _saturation(self, now: Measure, neutral: Measure) -> float:
@@ -246,6 +247,8 @@ class Retargeter:
 
     def _lips(self, shape: F32, now: Measure, neutral: Measure) -> F32:
         """Set the aperture of the lips from the performer's own, absolutely: closed lips touch."""
+        if self.settings.gains.mouth == 0 and self.settings.gains.jaw == 0:
+            return shape
         scale = _ratio(self._mouth_width, _width(neutral.shape, *MOUTH_CORNERS), 0.6, 1.6)
         gap = now.shape[INNER_LOWER] - now.shape[INNER_UPPER]
         opening = float(np.linalg.norm(gap[3:6], axis=1).mean()) / _width(now.shape, *MOUTH_CORNERS)
