@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -10,7 +12,7 @@ from stage import SETTINGS, Follower, Nuisance, make_actor, show_threads, wait_u
 
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QApplication
 
@@ -91,6 +93,17 @@ def test_keys(app: QApplication, window: PreviewWindow, session: Session):
 def test_show_ends_by_itself(app: QApplication, session: Session):
     show(session, "grey", seconds=0.2)
     assert "didlive-preview" not in show_threads()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ended_from_outside_the_window_closes(app: QApplication, session: Session, number: int):
+    handler = signal.getsignal(number)
+    QTimer.singleShot(100, lambda: os.kill(os.getpid(), number))
+    late: list[bool] = []
+    QTimer.singleShot(60_000, lambda: late.append(True))
+    show(session, "a title")
+    assert not late and signal.getsignal(number) is handler
 
 
 def test_fitting_keeps_the_shape():

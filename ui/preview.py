@@ -184,12 +184,14 @@ def show(session: Session, title: str, seconds: float | None = None) -> None:
     app = found if isinstance(found, QApplication) else QApplication(sys.argv[:1])
     window = PreviewWindow(session, title)
     # Python handles signals only between its own instructions; the refresh timer gives it the chance.
-    before = signal.signal(signal.SIGINT, lambda *_: window.close())
+    endings = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: window.close()) for number in endings]
     if seconds is not None:
         QTimer.singleShot(round(seconds * 1000), window.close)
     window.show()
     try:
         app.exec()
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(endings, before, strict=True):
+            signal.signal(number, handler)
         window.close()
