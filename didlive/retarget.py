@@ -51,6 +51,8 @@ OWN_EXPRESSION = ("mouthSmile", "mouthStretch", "mouthFrown", "mouthPucker", "mo
 # carries no trace of the performer's own features.
 TYPICAL = 0.5
 BROW_LOW = 0.9
+# Of a drawn movement the tracker sees a part, and so it does of the performer's: what it reports was more.
+MOUTH_SEEN, BROWS_SEEN = 1.1, 1.25
 # Logits that a unit of blendshape movement is worth, and the movement at which the whole missing way is gone.
 LOGITS, PUSH_SPAN = 5.5, 0.4
 # Performer's lid apertures under this (in mouth widths) are closed lips.
@@ -189,7 +191,7 @@ class Retargeter:
     def _expression(self, now: Measure, neutral: Measure) -> F32:
         gains, source = self.settings.gains, self._local.shape
         delta = now.shape - neutral.shape
-        mouth = _ratio(self._mouth_width, _width(neutral.shape, *MOUTH_CORNERS), 0.6, 1.6)
+        mouth = MOUTH_SEEN * _ratio(self._mouth_width, _width(neutral.shape, *MOUTH_CORNERS), 0.6, 1.6)
         jaw_drop = float(delta[CHIN, 1])
         jaw = self._lower * jaw_drop * mouth
         # Upward in y: the jaw part of the mouth region moves with its own gain.
@@ -197,7 +199,7 @@ class Retargeter:
         lower_face[:, 1] += (gains.jaw / max(gains.mouth, 1e-3) - 1) * jaw if gains.mouth > 0 else 0
         out = self._regions.mouth * lower_face * gains.mouth
         for side in (0, 1):
-            brow = _ratio(_brow_height(source, side), _brow_height(neutral.shape, side), BROW_LOW, 1.5)
+            brow = BROWS_SEEN * _ratio(_brow_height(source, side), _brow_height(neutral.shape, side), BROW_LOW, 1.5)
             half = (source[:, 0] < 0 if side == 0 else source[:, 0] >= 0)[:, None]
             out = out + half * self._regions.brows * delta * brow * gains.brows
         rest = np.clip(1 - self._regions.mouth - self._regions.brows - self._regions.eyes, 0, 1)
