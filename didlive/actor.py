@@ -12,7 +12,7 @@ import numpy as np
 
 from .composite import AUTO, Compositor, head_target, lay_out
 from .geometry import head_box
-from .portrait import load_portrait, scaled
+from .portrait import flattened, load_portrait, scaled
 from .registry import GENERATORS, load
 from .response import Look, measure_response
 from .retarget import Response
@@ -43,6 +43,8 @@ def prepare_actor(portrait: Path | str | Portrait, settings: Settings, *, face: 
     calibrate: measure how the portrait answers to small moves. alpha: frames are RGBA. Raises BadInput, ModelMissing.
     """
     chosen = portrait if isinstance(portrait, Portrait) else load_portrait(portrait, face)
+    if not alpha:
+        chosen = flattened(chosen)
     output = own_size(chosen, settings.output)
     fitted = fit(chosen, output)
     drawer: Generator = generator if generator is not None else load(GENERATORS, settings.generator)()
@@ -70,7 +72,7 @@ def own_size(portrait: Portrait, output: OutputSettings) -> OutputSettings:
 
     Head: a square of the crop, 512 to 1080 px. Full: the picture, its longer side 512 to 1920 px.
     """
-    if output.size != AUTO:
+    if output.size.strip().lower() != AUTO:
         return output
     height, width = portrait.image.shape[:2]
     if output.framing == "head":
@@ -86,7 +88,7 @@ def fit(portrait: Portrait, output: OutputSettings) -> Portrait:
 
     Size `source` means the portrait's own pixels: nothing is scaled.
     """
-    if output.size == "source":
+    if output.size.strip().lower() == "source":
         return portrait
     height, width = portrait.image.shape[:2]
     return scaled(portrait, 1 / lay_out((width, height), portrait.face.landmarks, output).scale.value)

@@ -34,11 +34,12 @@ AUTO = "auto"
 
 def parse_size(text: str) -> tuple[int, int] | None:
     """Return (width, height) px for `512`, `720p`, `1080p` or `WxH`; None for `source` and `auto`. Raises BadInput."""
+    text = text.strip().lower()
     if text in ("source", AUTO):
         return None
     if text in NAMED_SIZES:
         return NAMED_SIZES[text]
-    match = re.fullmatch(r"(\d+)[xX](\d+)", text)
+    match = re.fullmatch(r"(\d+)x(\d+)", f"{text}x{text}" if text.isdigit() else text)
     if match is None:
         raise BadInput(f"output size {text!r} is unknown; use {', '.join(NAMED_SIZES)}, source, auto, or WIDTHxHEIGHT")
     width, height = int(match[1]), int(match[2])

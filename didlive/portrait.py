@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import BadInput
+from .generate.matte import fill_holes
 from .geometry import SHAPE_INDEX, euler_deg, head_box, head_rotation, landmark_box, lid_opening
 from .types import U8, Face, Portrait
 
@@ -19,6 +20,8 @@ MAX_SIDE_PX = 4096
 TINY_FACE_PX = 48
 SMALL_FACE_PX = 160
 CUT_OFF = 0.06
+BACKDROP = 214
+LEANING_DEG = 35.0
 
 Rgba = tuple[U8, U8 | None]
 
@@ -64,15 +67,26 @@ def _to_rgba(image: Image.Image) -> Rgba:
         rgba = np.asarray(image.convert("RGBA"))
         alpha = rgba[:, :, 3]
         if alpha.min() < 250:
-            return _fill_transparent(rgba[:, :, :3], alpha), np.ascontiguousarray(alpha)
+            return _bleed(rgba[:, :, :3], alpha), np.ascontiguousarray(alpha)
         return np.ascontiguousarray(rgba[:, :, :3]), None
     return np.ascontiguousarray(np.asarray(image.convert("RGB"))), None
 
 
-def _fill_transparent(rgb: U8, alpha: U8) -> U8:
-    """Hidden pixels may hold any colour: put a light grey behind, which trackers and resizing bear."""
-    weight = alpha[:, :, None].astype(np.float32) / 255
-    return np.ascontiguousarray((rgb * weight + 214 * (1 - weight)).round().astype(np.uint8))
+def _bleed(rgb: U8, alpha: U8) -> U8:
+    """Hidden pixels may hold any colour: continue the visible ones into them, so that edges stay clean."""
+    known = (alpha > 24).astype(np.float32)
+    if known.sum() == 0:
+        return np.ascontiguousarray(rgb)
+    return np.ascontiguousarray((fill_holes(rgb.astype(np.float32), known) + 0.5).astype(np.uint8))
+
+
+def flattened(portrait: Portrait) -> Portrait:
+    """Return a transparent portrait on light grey, for outputs that cannot be transparent; `alpha` stays known."""
+    if portrait.alpha is None:
+        return portrait
+    cover = (portrait.alpha / np.float32(255))[:, :, None]
+    image = np.ascontiguousarray((portrait.image * cover + BACKDROP * (1 - cover) + 0.5).astype(np.uint8))
+    return dataclasses.replace(portrait, image=image)
 
 
 def find_faces(rgb: U8) -> list[Face]:
@@ -123,7 +137,7 @@ def load_portrait(path: Path | str, face: int | None = None) -> Portrait:
     notes = []
     if len(faces) > 1 and face is None:
         notes.append(f"{len(faces)} faces found; the largest is used (--face N picks another)")
-    return Portrait(rgb, alpha, chosen, len(faces), path.name, tuple(notes) + tuple(readiness(chosen)))
+    return Portrait(rgb, alpha, chosen, len(faces), path.name, tuple(notes) + tuple(readiness(chosen, rgb.shape[1])))
 
 
 def _turned(rgb: U8) -> str:
@@ -153,16 +167,22 @@ def _unusable(face: Face, rgb: U8) -> str | None:
     return None
 
 
-def readiness(face: Face) -> list[str]:
-    """Return what makes this face a difficult portrait, one sentence each with what to do; empty when it is ready."""
+def readiness(face: Face, width: int) -> list[str]:
+    """Return what makes this face a difficult portrait in a picture `width` px wide, one sentence each with what to do;
+    empty when it is ready."""
     notes = []
     _, y0, _, y1 = landmark_box(face.landmarks)
-    pitch, yaw, _ = euler_deg(head_rotation(face))
+    pitch, yaw, roll = euler_deg(head_rotation(face))
     shapes = face.blendshapes
     if y1 - y0 < SMALL_FACE_PX:
         notes.append(f"the face is only {y1 - y0:.0f} px high; {SMALL_FACE_PX} or more look sharper")
     if abs(yaw) > 30 or abs(pitch) > 30:
         notes.append(f"the head is turned away ({max(abs(yaw), abs(pitch)):.0f} degrees); up to 30 works well")
+    if abs(roll) > LEANING_DEG:
+        notes.append(f"the head leans by {abs(roll):.0f} degrees; rotate the picture so that the face is upright")
+    left, top, right, _ = head_box(face.landmarks, 1.7)
+    if top < 0 or left < 0 or right > width:
+        notes.append("the head is close to the border; some room around the hair lets it turn freely")
     if shapes[SHAPE_INDEX["jawOpen"]] > 0.3:
         notes.append("the mouth is open; a closed mouth animates better")
     if lid_opening(face.landmarks).min() < 0.12:
@@ -191,10 +211,6 @@ def check_portrait(path: Path | str, face: int | None = None) -> Verdict:
     _, y0, _, y1 = landmark_box(portrait.face.landmarks)
     pitch, yaw, _ = euler_deg(head_rotation(portrait.face))
     notes = list(portrait.warnings)
-    bx0, by0, bx1, _ = head_box(portrait.face.landmarks, 1.7)
-    width = portrait.image.shape[1]
-    if by0 < 0 or bx0 < 0 or bx1 > width:
-        notes.append("the head is close to the border; some room around the hair lets it turn freely")
     notes += _light(portrait)
     return Verdict(True, portrait.faces, y1 - y0, yaw, pitch, tuple(notes))
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..geometry import OVAL, HeadLocal, head_box, head_local, head_rotation, portrait_landmarks
 from ..types import F32, U8, Drive, Patch, Portrait
 from .eyes import Eye, draw_eye, paint_out, prepare_eye
-from .matte import Matte, catch_strands, make_matte, refine_mask
+from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import HeadMesh, build_mesh, pose_mesh
 from .mouth import Mouth, draw_mouth, paint_lips, prepare_mouth
 from .raster import over, rasterise, soften_folds
@@ -52,7 +52,7 @@ class WarpGenerator:
         coverage = person_coverage(portrait, x, y, crop, landmarks)
         mesh = build_mesh(landmarks, local, coverage)
         painted = paint_lips(paint_out(crop, landmarks), landmarks)
-        matte = make_matte(painted, coverage)
+        matte = make_matte(painted, coverage) if portrait.alpha is None else cut_out(painted, coverage)
         eyes = prepare_eye(crop, painted, landmarks, 0), prepare_eye(crop, painted, landmarks, 1)
         white = np.mean([_bright(eye.white) for eye in eyes], axis=0).astype(np.float32)
         mouth = prepare_mouth(crop, landmarks, local, white)
