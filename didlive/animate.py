@@ -182,7 +182,8 @@ def animate(portrait: Path | str, driving: Path | str, out: Path | str, settings
     """Animate a portrait by a clip or a motion file and write `out` (.mp4, .gif, .webp, or a folder of PNG pictures).
 
     audio: "keep" takes the clip's sound over (mp4 only), "none" leaves it out. `cancelled` is asked before every frame.
-    Nothing half-written is left behind. Raises BadInput, OutputFailed, ModelMissing, Cancelled.
+    Nothing half-written is left behind, and neither input is ever replaced. Raises BadInput,
+    OutputFailed, ModelMissing, Cancelled.
     """
     start_s = time.monotonic()
     driving, out = Path(driving), Path(out)
@@ -193,7 +194,7 @@ def animate(portrait: Path | str, driving: Path | str, out: Path | str, settings
         progress(what, done, total)
 
     sound = audio == "keep" and driving.suffix.lower() != ".npz"
-    sink = sink_for(out, audio_from=driving if sound else None)
+    sink = sink_for(out, audio_from=driving if sound else None, sources=(portrait, driving))
     chosen = load_portrait(portrait, face)
     transparent = chosen.alpha is not None and out.suffix.lower() != ".mp4"
     actor = prepare_actor(chosen, settings, alpha=transparent)

@@ -199,6 +199,25 @@ def test_outputs_that_cannot_be_written(name: str, astronaut: Path, folder: Path
     assert contents(folder) == before and contents(folder / "taken") == ["letter.txt"]
 
 
+@pytest.mark.parametrize("kind", ["me.webp", "clip.mp4", "clip.gif", "pictures/"])
+def test_inputs_are_never_overwritten(kind: str, astronaut: Path, driving: Path, folder: Path,
+                                      capsys: pytest.CaptureFixture[str]):
+    inside = folder / "pictures"
+    inside.mkdir()
+    Image.open(astronaut).save(inside / "000000.png")
+    Image.open(astronaut).save(folder / "me.webp")
+    for name in ("clip.mp4", "clip.gif"):
+        shutil.copy(driving, folder / name)
+    portrait = inside / "000000.png" if kind == "pictures/" else folder / "me.webp"
+    clip = folder / (kind if kind.startswith("clip") else "clip.mp4")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    code, out, err = run(["animate", "--portrait", portrait, "--driving", clip, "--out", f"{folder}/{kind}", "--audio",
+                          "none", "--max-frames", "2"], capsys)
+    assert (code, out, len(err.splitlines())) == (2, "", 1), err
+    assert "would replace the input" in err
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
 @pytest.mark.skipif(os.name != "posix" or (os.geteuid() == 0 and not shutil.which("setpriv")),
                     reason="needs a user whose permissions count")
 def test_a_folder_without_permission(astronaut: Path, folder: Path, models: Path):

@@ -79,6 +79,14 @@ def test_bad_options(arguments: list[str], says: str, tmp_path: Path, monkeypatc
     assert says in err and list(tmp_path.iterdir()) == []
 
 
+def test_a_recording_never_replaces_the_clip(driving: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "a.mp4").write_bytes(driving.read_bytes())
+    code, out, err = run(["live", "--camera", tmp_path / "a.mp4", "--record", f"{tmp_path}/./a.mp4", "--seconds", "1",
+                          *SMALL], capsys)
+    assert (code, out, len(err.splitlines())) == (2, "", 1), err
+    assert "would replace the input" in err and (tmp_path / "a.mp4").read_bytes() == driving.read_bytes()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a screen")
 def test_no_screen_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):

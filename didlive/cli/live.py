@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -87,7 +88,7 @@ def _prepare(args: argparse.Namespace) -> tuple[Session, Any, str]:
     if args.record is not None:
         if args.record.suffix.lower() != ".mp4":
             raise BadInput(f"--record {args.record}: only .mp4 can be recorded live")
-        recorder = QueuedSink(load_mp4(args.record))
+        recorder = QueuedSink(load_mp4(args.record, (portrait, spec)))
     # Once for trial: a file that does not exist is told at once.
     open_camera(spec, settings.camera, paced=True, loop=True)
     camera = ReopeningCamera(lambda: open_camera(spec, settings.camera, paced=True, loop=True))
@@ -100,11 +101,11 @@ def _prepare(args: argparse.Namespace) -> tuple[Session, Any, str]:
     return Session(settings, camera, tracker, actor, sinks), recorder, Path(portrait).stem
 
 
-def load_mp4(path: Path) -> Any:
-    """Return the sink that records in real time."""
+def load_mp4(path: Path, sources: Iterable[Path | str]) -> Any:
+    """Return the sink that records in real time; it never replaces one of `sources`."""
     from ..sinks import sink_for
 
-    return sink_for(path, real_time=True)
+    return sink_for(path, real_time=True, sources=sources)
 
 
 def _watch(session: Session, seconds: float | None) -> None:

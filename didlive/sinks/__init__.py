@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import OutputFailed
 from ..registry import SINKS, load
 from ..seams import Sink
+from .files import refuse_sources
 
 SUFFIXES = {".mp4": "mp4", ".gif": "gif", ".webp": "webp"}
 
 
-def sink_for(path: Path | str, *, audio_from: Path | str | None = None, real_time: bool = False) -> Sink:
+def sink_for(path: Path | str, *, audio_from: Path | str | None = None, real_time: bool = False,
+             sources: Iterable[Path | str] = ()) -> Sink:
     """Return the unopened sink for `path`: `.mp4`, `.gif`, `.webp`, or a folder of numbered PNG pictures.
 
     A folder is a name without an extension, one that ends in `/`, or a folder that exists. `audio_from` (a clip whose
     sound is kept) and `real_time` (time pictures as captured) matter to `.mp4` only; the others have no sound.
-    Raises OutputFailed for any other extension.
+    Raises OutputFailed for any other extension, and when `path` is, or is a folder around, one of `sources` (the files
+    that the output is made from).
     """
     text = os.fspath(path)
     suffix = Path(text).suffix.lower()
+    refuse_sources(Path(text), sources)
     if text.endswith(("/", os.sep)) or not suffix or (suffix not in SUFFIXES and Path(text).is_dir()):
         return load(SINKS, "png")(Path(text))
     if suffix == ".png":

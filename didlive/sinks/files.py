@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
@@ -50,6 +50,16 @@ def remove(path: Path) -> None:
     else:
         with suppress(OSError):
             path.unlink()
+
+
+def refuse_sources(out: Path, sources: Iterable[Path | str]) -> None:
+    """Raise OutputFailed when writing `out` would replace one of `sources` or a folder around it."""
+    for source in map(Path, sources):
+        if not out.exists() or not source.exists():
+            continue
+        real = source.resolve()
+        if out.samefile(source) or any(out.samefile(folder) for folder in real.parents):
+            raise OutputFailed(f"{out} was not written: it would replace the input {source}; give another name")
 
 
 class FileSink:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from pathlib import Path
 
@@ -12,15 +11,13 @@ import cv2
 from ..errors import OutputFailed
 from ..seams import StreamFormat
 from ..types import Frame
-from .files import FileSink, remove, sync
-
-NUMBERED = re.compile(r"\d{6,}\.png")
+from .files import FileSink, sync
 
 
 class PngFolderSink(FileSink):
     """Writes `000000.png`, `000001.png`, ... (RGB, or RGBA, straight alpha) into a folder that appears on `close`.
 
-    An existing folder is replaced only if it is empty or holds nothing but such numbered pictures.
+    An existing folder must be empty: whose pictures lie in it cannot be known.
     """
 
     def _check_place(self) -> None:
@@ -28,8 +25,8 @@ class PngFolderSink(FileSink):
             raise OutputFailed(f"{self.path} was not written: there is no folder {self.path.parent}")
         if self.path.exists() and not self.path.is_dir():
             raise OutputFailed(f"{self.path} was not written: a file of that name is in the way")
-        if self.path.is_dir() and any(not NUMBERED.fullmatch(entry.name) for entry in self.path.iterdir()):
-            raise OutputFailed(f"{self.path} was not written: the folder holds other things; give a new or empty one")
+        if self.path.is_dir() and any(self.path.iterdir()):
+            raise OutputFailed(f"{self.path} was not written: the folder is not empty; give a new or an empty one")
 
     def _begin(self, stream: StreamFormat) -> None:
         self._folder = self.path.parent / f".didlive-{secrets.token_hex(6)}.part"
@@ -49,17 +46,15 @@ class PngFolderSink(FileSink):
 
     def _publish(self, result: Path) -> None:
         sync(result)
-        if self.path.is_dir():
-            # Looked at again: someone may have put things there while we were drawing.
+        empty = self.path.is_dir()
+        if empty:
+            # Someone may have put things there while we were drawing: then this fails, and nothing is touched.
             self._check_place()
-            old = self.path.parent / f".didlive-{secrets.token_hex(6)}.old"
-            os.rename(self.path, old)
-            try:
-                os.rename(result, self.path)
-            except OSError:
-                os.rename(old, self.path)
-                raise
-            remove(old)
-        else:
+            self.path.rmdir()
+        try:
             os.rename(result, self.path)
+        except OSError:
+            if empty:
+                self.path.mkdir()
+            raise
         sync(self.path.parent)

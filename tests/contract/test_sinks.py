@@ -206,6 +206,12 @@ def test_no_frames_no_output(file_name: str, tmp_path: Path):
 def test_old_output_survives_a_failure_and_is_replaced_by_success(file_name: str, tmp_path: Path):
     sink = make(file_name, tmp_path)
     run(sink, frames(2))
+    if file_name == "png":
+        # Whose pictures they are cannot be told from their names.
+        with pytest.raises(OutputFailed, match="not empty"):
+            sink.open(stream())
+        assert len(read_back(file_name, sink)) == 2 and list(tmp_path.iterdir()) == [sink.path]
+        return
     sink.open(stream())
     sink.write(frames(1)[0])
     sink.abort()
@@ -336,13 +342,37 @@ def test_unexpected_errors_clean_up_too(file_name: str, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_png_folder_refuses_other_peoples_things(tmp_path: Path):
+@pytest.mark.parametrize("name", ["holiday.png", "000000.png"])
+def test_png_folder_refuses_other_peoples_things(name: str, tmp_path: Path):
     folder = tmp_path / "out"
     folder.mkdir()
-    (folder / "holiday.png").write_text("mine")
-    with pytest.raises(OutputFailed, match="holds other things"):
+    (folder / name).write_text("mine")
+    with pytest.raises(OutputFailed, match="not empty"):
         make("png", tmp_path).open(stream())
-    assert (folder / "holiday.png").read_text() == "mine"
+    assert (folder / name).read_text() == "mine"
+
+
+def test_things_that_come_late_stay(tmp_path: Path):
+    sink = make("png", tmp_path)
+    sink.path.mkdir()
+    sink.open(stream())
+    sink.write(frames(1)[0])
+    (sink.path / "000000.png").write_text("mine")
+    with pytest.raises(OutputFailed, match="not empty"):
+        sink.close()
+    assert list(tmp_path.iterdir()) == [sink.path] and (sink.path / "000000.png").read_text() == "mine"
+
+
+def test_sources_are_never_replaced(tmp_path: Path):
+    (tmp_path / "album" / "deep").mkdir(parents=True)
+    source = tmp_path / "album" / "deep" / "me.webp"
+    source.write_text("mine")
+    (tmp_path / "link.webp").symlink_to(source)
+    (tmp_path / "twin.webp").hardlink_to(source)
+    for out in ("album/deep/me.webp", "album/deep/../deep/me.webp", "link.webp", "twin.webp", "album/", "album/deep"):
+        with pytest.raises(OutputFailed, match="would replace the input"):
+            sink_for(f"{tmp_path}/{out}", sources=(tmp_path / "absent.mp4", source))
+    sink_for(tmp_path / "album" / "deep" / "other.webp", sources=(source,))
 
 
 def test_gif_is_thinned_to_an_even_pace_and_loops(tmp_path: Path):
