@@ -80,6 +80,13 @@ def test_the_make_targets_exist() -> None:
     assert {"run", "test"} <= {a or b for a, b in shown}
 
 
+@pytest.mark.parametrize("name", READMES)
+def test_it_says_how_to_get_and_to_run_the_command(name: str) -> None:
+    text = READMES[name]
+    places = [text.index(part) for part in ("git clone <", "make run ", "`. .venv/bin/activate`", "didlive animate")]
+    assert places == sorted(places) and "`.venv/bin/didlive`" in text
+
+
 def test_the_extras_named_exist() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     named = {name for text in TEXTS.values() for group in re.findall(r"(?:didlive|\.)\[([a-z,]+)\]", text)
