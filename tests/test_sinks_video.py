@@ -153,6 +153,23 @@ def test_sound_is_timed_from_the_first_picture(tmp_path: Path, start_s: float, s
     assert clicks_of(out) == pytest.approx([1.0 - start_s], abs=0.01)
 
 
+@pytest.mark.parametrize("real_time", [False, True])
+def test_names_that_look_like_protocols(real_time: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("take:1").mkdir()
+    clip_with_clicks(tmp_path / "take:1" / "a:b.mp4", 0.4, (0.1,))
+    record(Mp4Sink("take:1/c:d.mp4", audio_from="take:1/a:b.mp4", real_time=real_time), 10)
+    assert clicks_of(tmp_path / "take:1" / "c:d.mp4") == pytest.approx([0.1], abs=0.01)
+
+
+def test_the_sound_of_a_playlist_cannot_reach_the_network(tmp_path: Path):
+    listed = tmp_path / "list.m3u8"
+    listed.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
+    with pytest.raises(OutputFailed):
+        Mp4Sink(tmp_path / "out.mp4", audio_from=listed).open(StreamFormat(SIZE, SIZE, 25.0))
+    assert list(tmp_path.iterdir()) == [listed]
+
+
 def test_clip_without_sound_gives_none(tmp_path: Path):
     silent = tmp_path / "silent.mp4"
     record(Mp4Sink(silent), 5)

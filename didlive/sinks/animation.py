@@ -16,7 +16,7 @@ from av.filter.context import FilterContext
 
 from ..seams import StreamFormat
 from ..types import Frame
-from .files import FileSink
+from .files import FileSink, as_url
 
 
 class Thinned(FileSink):
@@ -62,7 +62,7 @@ class GifSink(Thinned):
         self._container: OutputContainer | None = None
         self._size = (stream.width, stream.height)
         self._spool_path, self._part = self._aside("spool"), self._aside()
-        self._spool = av.open(str(self._spool_path), "w", format="nut")
+        self._spool = av.open(as_url(self._spool_path), "w", format="nut")
         self._pixels = "bgra" if self._alpha else "bgr0"
         video = self._spool.add_stream("ffv1", rate=self._rate, options={"level": "3", "slices": "4"})
         video.width, video.height, video.pix_fmt = stream.width, stream.height, self._pixels
@@ -103,11 +103,11 @@ class GifSink(Thinned):
         graph.configure()
         colours.push(palette)
         colours.push(None)
-        self._container = av.open(str(self._part), "w", format="gif", options={"loop": "0"})
+        self._container = av.open(as_url(self._part), "w", format="gif", options={"loop": "0"})
         video = self._container.add_stream("gif", rate=self._rate)
         video.width, video.height, video.pix_fmt = *self._size, "pal8"
         video.codec_context.time_base = Fraction(1, 100)
-        with av.open(str(self._spool_path)) as spool:
+        with av.open(as_url(self._spool_path)) as spool:
             for number, picture in enumerate(spool.decode(video=0)):
                 picture.pts, picture.time_base = number, 1 / self._rate
                 pictures.push(picture)
@@ -147,7 +147,8 @@ class WebpSink(Thinned):
     def _begin(self, stream: StreamFormat) -> None:
         self._set_rate(stream)
         self._part = self._aside()
-        self._container: OutputContainer | None = av.open(str(self._part), "w", format="webp", options={"loop": "0"})
+        self._container: OutputContainer | None = av.open(as_url(self._part), "w", format="webp",
+                                                          options={"loop": "0"})
         video = self._container.add_stream("libwebp_anim", rate=self._rate, options={"quality": str(self.quality)})
         video.width, video.height, video.pix_fmt = stream.width, stream.height, "bgra"
         self._video = video

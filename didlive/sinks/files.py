@@ -29,6 +29,11 @@ def explain(error: Exception, path: Path) -> OutputFailed:
     return OutputFailed(f"{path} was not written: {reason}")
 
 
+def as_url(path: Path) -> str:
+    """Return `path` for FFmpeg, which would take `a:b.mp4` for a protocol called `a`."""
+    return f"file:{path.absolute()}"
+
+
 def sync(path: Path) -> None:
     """Force a file's bytes, or a folder's names where the system can do that, to the disk."""
     if path.is_dir():

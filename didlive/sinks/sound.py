@@ -15,6 +15,7 @@ from av.error import FFmpegError, InvalidDataError
 
 from ..errors import OutputFailed
 from ..types import F32
+from .files import as_url
 
 AAC_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 # Time stamps in real files jitter by a few milliseconds; a larger hole is a real pause and becomes silence.
@@ -30,7 +31,8 @@ class ClipSound:
 
     def __init__(self, clip: Path, container: OutputContainer) -> None:
         try:
-            self._clip = av.open(str(clip))
+            # The whitelist keeps a playlist inside the file from reaching the network.
+            self._clip = av.open(as_url(clip), options={"protocol_whitelist": "file"})
         except (OSError, FFmpegError) as error:
             raise OutputFailed(f"the sound of {clip} cannot be read: {error}") from error
         self._container = container

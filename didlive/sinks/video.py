@@ -15,7 +15,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from ..errors import OutputFailed
 from ..seams import StreamFormat
 from ..types import U8, Frame
-from .files import FileSink, sync
+from .files import FileSink, as_url, sync
 from .sound import ClipSound
 
 CLOCK_HZ = 90_000
@@ -84,7 +84,8 @@ class Mp4Sink(FileSink):
 
     def _begin(self, stream: StreamFormat) -> None:
         self._part = self._recording() if self.real_time else self._aside()
-        self._container = av.open(str(self._part), "w", format="mp4", options=FRAGMENTED if self.real_time else FINAL)
+        options = FRAGMENTED if self.real_time else FINAL
+        self._container = av.open(as_url(self._part), "w", format="mp4", options=options)
         rate = Fraction(stream.rate_hz).limit_denominator(1001)
         video = self._container.add_stream("libx264", rate=rate, options={"preset": self.preset, "crf": str(self.crf)})
         video.width, video.height = stream.width + stream.width % 2, stream.height + stream.height % 2
@@ -168,7 +169,8 @@ class Mp4Sink(FileSink):
         sync(self._part)
         try:
             final = self._aside()
-            with av.open(str(self._part)) as source, av.open(str(final), "w", format="mp4", options=FINAL) as target:
+            with av.open(as_url(self._part)) as source, \
+                    av.open(as_url(final), "w", format="mp4", options=FINAL) as target:
                 streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
                 for packet in source.demux():
                     if packet.dts is not None:
