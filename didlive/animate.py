@@ -34,12 +34,13 @@ class Performance:
     """A whole tracked clip, only numbers: what was seen at which time, and the constant rate it is played at.
 
     order: for each output frame the index of the tracked frame that is nearest in time; a clip of constant rate is
-    played frame by frame, one of variable rate keeps its time, and so its sound.
+    played frame by frame, one of variable rate keeps its time, and so its sound. notes: what the user should know.
     """
 
     trackings: tuple[Tracking, ...]
     rate_hz: float
     order: tuple[int, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def faces(self) -> int:
@@ -79,6 +80,7 @@ def track_clip(path: Path | str, *, max_frames: int | None = None, progress: Pro
             for frame in islice(iter(camera.read, None), max_frames):
                 trackings.append(tracker.track(frame))
                 progress("track", len(trackings), 0)
+            damaged = bool(getattr(camera, "damaged", 0))
         finally:
             tracker.close()
     finally:
@@ -87,7 +89,12 @@ def track_clip(path: Path | str, *, max_frames: int | None = None, progress: Pro
         raise BadInput(f"no face was found in {path} ({len(trackings)} frames); use a clip of one face that looks to "
                        "the camera")
     rate_hz, order = at_constant_rate([t.stamp.captured_ns for t in trackings], nominal_hz)
-    return Performance(tuple(trackings), rate_hz, order)
+    notes = [f"the clip is damaged or incomplete; {_frames(len(trackings))} could be read"] if damaged else []
+    return Performance(tuple(trackings), rate_hz, order, tuple(notes))
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def _as_file(path: Path) -> str:
@@ -208,11 +215,11 @@ def animate(portrait: Path | str, driving: Path | str, out: Path | str, settings
     frames = render_performance(actor, performance, settings, None, tell, renderer)
     count = _write(sink, StreamFormat(width, height, performance.rate_hz, transparent), frames)
     lost = len(performance.trackings) - performance.faces
-    notes = list(chosen.warnings)
+    notes = [*chosen.warnings, *performance.notes]
     if lost:
         notes.append(f"no face was seen in {lost} of {len(performance.trackings)} frames; the portrait idles there")
     if renderer.faults:
-        notes.append(f"{renderer.faults} frames could not be drawn: {renderer.problem}")
+        notes.append(f"{_frames(renderer.faults)} could not be drawn: {renderer.problem}")
     return Report(out, count, performance.rate_hz, (width, height), lost, renderer.faults,
                   time.monotonic() - start_s, tuple(notes))
 

@@ -178,6 +178,22 @@ def test_a_clip_of_variable_rate_stays_as_long_as_its_sound(astronaut: Path, dri
     assert np.abs(np.array(shown_ms) - wanted_ms).max() <= gaps_ms / 2 + 1
 
 
+def test_a_damaged_clip_is_named(astronaut: Path, driving: Path, folder: Path):
+    with av.open(str(driving)) as source, av.open(str(folder / "cut.mkv"), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    whole = (folder / "cut.mkv").read_bytes()
+    report = animate(astronaut, folder / "cut.mkv", folder / "a.mp4", SMALL, max_frames=2)
+    assert not any("damaged" in note for note in report.notes)
+    (folder / "cut.mkv").write_bytes(whole[:len(whole) // 2])
+    report = animate(astronaut, folder / "cut.mkv", folder / "a.mp4", SMALL)
+    assert 0 < report.frames < 30
+    assert f"the clip is damaged or incomplete; {report.frames} frames could be read" in report.notes
+
+
 def test_one_frame():
     assert at_constant_rate([5], 30.0) == (30.0, (0,))
 

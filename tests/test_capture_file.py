@@ -225,6 +225,25 @@ def test_a_cut_clip_plays_as_far_as_it_goes(tmp_path: Path) -> None:
     assert all(a.stamp.captured_ns < b.stamp.captured_ns for a, b in pairwise(frames))
 
 
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.mp4"])
+def test_what_is_missing_is_noticed(name: str, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / name, cards(60))
+    camera = FileCamera(path)
+    assert len(read_all(camera)) == 60 and camera.damaged == 0
+    if name == "clip.mp4":
+        with av.open(str(path)) as source, av.open(str(tmp_path / "x.mp4"), "w",
+                                                   options={"movflags": "faststart"}) as target:
+            stream = target.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    target.mux(packet)
+        path = tmp_path / "x.mp4"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    camera = FileCamera(path)
+    assert 0 < len(read_all(camera)) < 60 and camera.damaged > 0
+
+
 def test_paced_gives_every_frame_when_we_keep_up(tmp_path: Path, clock: Clock) -> None:
     start_ns = clock.now_ns
     frames = read_all(FileCamera(write_clip(tmp_path / "clip.mp4", cards(6)), paced=True))

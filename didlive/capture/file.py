@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ ATTACHED_PICTURE = 0x400
 # FFmpeg also "plays" text files and single pictures.
 NOT_VIDEO = {"tty", "image2"}
 MOST_DAMAGED = 1000
+# A clip may end this much before its announced end; with more, a part is missing.
+SHORT_S = 0.3
 
 
 def upright(image: U8, matrix: tuple[int, int, int, int]) -> U8:
@@ -71,7 +74,8 @@ class FileCamera:
 
     paced=True plays in real time: late frames are skipped, `captured_ns` is the time of delivery. paced=False delivers
     every frame at once and `captured_ns` is the clip's own time from 0, so that filters see the clip's rate. `loop`
-    starts again at the end, with time and sequence going on. `damaged` counts packets that could not be decoded.
+    starts again at the end, with time and sequence going on. `damaged` counts packets that are damaged
+    and, at the end, whether the clip stops earlier than it announces.
     """
 
     def __init__(self, path: str | Path, *, paced: bool = False, loop: bool = False) -> None:
@@ -162,9 +166,22 @@ class FileCamera:
                 time_ns = max(time_ns + 1, own_ns - first_ns)
                 yield picture, time_ns
             if not self._loop or first_ns is None:
+                self.damaged += first_ns is not None and self._stops_early(stream, time_ns * 1e-9)
                 return
             base_ns = time_ns + interval_ns
             self._container.seek(0, stream=stream)
+
+    def _stops_early(self, stream: Any, last_s: float) -> bool:
+        """Whether the last picture, at `last_s`, lies well before the end that the file announces for its pictures."""
+        container = self._container
+        match = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))
+        if match:
+            announced_s = int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
+        elif container.duration and len(container.streams) == 1:
+            announced_s = container.duration * 1e-6
+        else:
+            return False  # Sound may well go on after the last picture.
+        return last_s + 1 / self.rate_hz < announced_s - max(SHORT_S, 3 / self.rate_hz)
 
     def _pictures(self, stream: Any) -> Iterator[av.VideoFrame]:
         packets = self._container.demux(stream)
@@ -174,6 +191,7 @@ class FileCamera:
                 packet = next(packets, None)
                 if packet is None:
                     return
+                self.damaged += packet.is_corrupt
                 pictures = packet.decode()
             except EOFError:
                 return
