@@ -280,6 +280,31 @@ def test_command_prints_a_table(stand_ins: SimpleNamespace, capsys: pytest.Captu
     assert "still.png < clip.mp4" in text and "exp_corr" in text and "note: identity needs dlib" in text
 
 
+@pytest.mark.parametrize("fault", [BadInput("no face"), KeyboardInterrupt()])
+def test_a_failed_command_leaves_no_empty_folder(fault: BaseException, stand_ins: SimpleNamespace,
+                                                 monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(sys.modules["didlive.portrait"], "load_portrait", fail)
+    for out in (stand_ins.out / "deep" / "report", stand_ins.out):
+        arguments = ["evaluate", "--portrait", str(stand_ins.still), "--driving", str(stand_ins.clip), "--out",
+                     str(out)]
+        assert cli.main(arguments) in (2, 130)
+        assert not stand_ins.out.exists()
+    stand_ins.out.mkdir()
+    assert cli.main(arguments) in (2, 130)
+    assert stand_ins.out.is_dir(), "it was there before"
+
+
+def test_command_never_replaces_an_input(stand_ins: SimpleNamespace, capsys: pytest.CaptureFixture[str]):
+    sheet_like = stand_ins.still.rename(stand_ins.still.with_name("sheet.png"))
+    before = sheet_like.read_bytes()
+    assert cli.main(["evaluate", "--portrait", str(sheet_like), "--driving", str(stand_ins.clip), "--out",
+                     str(sheet_like.parent)]) == 2
+    assert "would replace the input" in capsys.readouterr().err and sheet_like.read_bytes() == before
+
+
 def test_command_without_work(capsys: pytest.CaptureFixture[str]):
     for arguments in ([], ["--portrait", "a.png"], ["--self", "a.mp4", "--max-frames", "2"]):
         assert cli.main(["evaluate", *arguments]) == 2

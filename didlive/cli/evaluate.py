@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate and report."""
     from ..evaluate.run import Pair, evaluate, read_pairs
-    from ..evaluate.sheet import make_folder, save_text
+    from ..evaluate.sheet import new_folder, save_text
 
     if bool(args.portrait) != bool(args.driving):
         raise BadInput("give both --portrait and --driving")
@@ -42,15 +43,14 @@ def run(args: argparse.Namespace) -> int:
     pairs += read_pairs(args.pairs) if args.pairs else []
     if not pairs and not args.clips:
         raise BadInput("nothing to evaluate; give --portrait and --driving, --pairs, or --self")
-    if args.out is not None:
-        make_folder(args.out)
     # As `didlive animate` does: at the portrait's own resolution.
     settings = Settings(output=OutputSettings(size="auto"))
-    report = evaluate(pairs, args.clips, settings, max_frames=args.max_frames, out=args.out,
-                      progress=lambda text: print(text, file=sys.stderr))
-    text = json.dumps(report, indent=2, ensure_ascii=False)
-    if args.out is not None:
-        save_text(text + "\n", args.out / "report.json")
+    with new_folder(args.out) if args.out is not None else nullcontext():
+        report = evaluate(pairs, args.clips, settings, max_frames=args.max_frames, out=args.out,
+                          progress=lambda text: print(text, file=sys.stderr))
+        text = json.dumps(report, indent=2, ensure_ascii=False)
+        if args.out is not None:
+            save_text(text + "\n", args.out / "report.json")
     if args.json:
         print(text)
     else:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import BadInput
 from ..settings import Settings
+from ..sinks.files import refuse_sources
 from ..types import U8, Face, Frame
 from .identity import Identity
 from .metrics import Track, common_rows, mean_scores, motion_scores, picture_scores, sample, sharpness
@@ -207,10 +208,14 @@ def evaluate(pairs: Sequence[Pair], clips: Sequence[Path], settings: Settings, *
              out: Path | None = None, progress: Progress = lambda text: None) -> dict[str, Any]:
     """Score all pairs and self-reenactment clips; with `out`, also a contact sheet and a video per pair.
 
-    Returns {pairs: [...], mean: {...}, self: [...], self_mean: {...}}, ready for JSON.
+    No input is ever replaced. Returns {pairs: [...], mean: {...}, self: [...], self_mean: {...}}, ready for JSON.
     """
     from .sheet import contact_sheet
 
+    if out is not None:
+        inputs = [path for pair in pairs for path in (pair.portrait, pair.driving)] + list(clips)
+        for name in ("report.json", "sheet.png", *(f"{pair.name}.mp4" for pair in pairs)):
+            refuse_sources(out / name, inputs)
     identity = Identity()
     rows, strips = [], []
     for pair in pairs:

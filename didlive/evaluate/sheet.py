@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,9 +111,18 @@ def save_text(text: str, path: Path) -> None:
         raise explain(error, path) from error
 
 
-def make_folder(path: Path) -> None:
-    """Create the output folder. Raises OutputFailed."""
+@contextmanager
+def new_folder(path: Path) -> Iterator[None]:
+    """Create the output folder; when the work in it fails and it is still empty, remove it. Raises OutputFailed."""
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputFailed(f"the folder {path} cannot be created: {error.strerror or error}") from error
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputFailed(f"the folder {path} cannot be created: {error.strerror or error}") from error
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+        raise
