@@ -45,9 +45,16 @@ def test_a_clip_as_camera(driving: Path, astronaut: Path, capsys: pytest.Capture
     assert code == 0 and "live: " in out
 
 
-def test_without_a_camera_the_portrait_waits(capsys: pytest.CaptureFixture[str]):
-    code, out, _ = run(["live", "--portrait", demo_portrait(), "--camera", "77", "--seconds", "1", *SMALL], capsys)
-    assert code == 0 and "degraded" in out and "77" in out
+@pytest.mark.parametrize("camera", ["77", "no such camera"])
+@pytest.mark.parametrize("window", [False, True])
+def test_a_camera_that_is_not_there_is_said_at_once(camera: str, window: bool, tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch,
+                                                    capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr("didlive.cli.live._check_window", lambda: None)
+    code, out, err = run(["live", "--portrait", demo_portrait(), "--camera", camera, "--seconds", "1", "--record",
+                          tmp_path / "a.mp4", *SMALL[:2 if window else 3]], capsys)
+    assert (code, out, len(err.splitlines())) == (2, "", 1), err
+    assert camera in err and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -89,8 +89,12 @@ def _prepare(args: argparse.Namespace) -> tuple[Session, Any, str]:
         if args.record.suffix.lower() != ".mp4":
             raise BadInput(f"--record {args.record}: only .mp4 can be recorded live")
         recorder = QueuedSink(load_mp4(args.record, (portrait, spec)))
-    # Once for trial: a file that does not exist is told at once.
-    open_camera(spec, settings.camera, paced=True, loop=True)
+    # Once for trial: a camera that is not there is told at once; only one that is lost later is waited for.
+    trial = open_camera(spec, settings.camera, paced=True, loop=True)
+    try:
+        trial.open()
+    finally:
+        trial.close()
     camera = ReopeningCamera(lambda: open_camera(spec, settings.camera, paced=True, loop=True))
     actor = prepare_actor(portrait, settings, face=args.face)
     for note in actor.portrait.warnings:
