@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from .actor import Actor, prepare_actor
 from .capture.listing import open_camera
@@ -25,6 +26,7 @@ from .types import Frame, Motion, Stamp, Tracking
 # Told what is being done ("track" or "draw"), how many frames are done, and how many there are (0: unknown).
 Progress = Callable[[str, int, int], None]
 SLOWEST_HZ, FASTEST_HZ = 1.0, 120.0
+LONGEST_S = 1.0
 # A filter that lets everything pass: the clip was smoothed already, without delay.
 UNFILTERED = Smoothing(rest_hz=1e9, quick=0.0)
 
@@ -88,8 +90,12 @@ def track_clip(path: Path | str, *, max_frames: int | None = None, progress: Pro
     if not any(t.face is not None for t in trackings):
         raise BadInput(f"no face was found in {path} ({len(trackings)} frames); use a clip of one face that looks to "
                        "the camera")
-    rate_hz, order = at_constant_rate([t.stamp.captured_ns for t in trackings], nominal_hz)
+    times_ns = [t.stamp.captured_ns for t in trackings]
+    rate_hz, order = at_constant_rate(times_ns, nominal_hz)
     notes = [f"the clip is damaged or incomplete; {_frames(len(trackings))} could be read"] if damaged else []
+    intervals_s = _intervals_s(times_ns)
+    if len(intervals_s) and (cut_s := float((intervals_s - _longest_s(intervals_s)).clip(0).sum())) > 0:
+        notes.append(f"the clip has holes without any frame; they were shortened by {cut_s:.1f} s (its sound was not)")
     return Performance(tuple(trackings), rate_hz, order, tuple(notes))
 
 
@@ -105,20 +111,35 @@ def _as_file(path: Path) -> str:
 def at_constant_rate(times_ns: Sequence[int], nominal_hz: float) -> tuple[float, tuple[int, ...]]:
     """Return the rate to play at and, for each output frame, the index of the input frame nearest in time.
 
-    The file's own rate is taken unless it contradicts the times of its frames (some recorders write 1000).
+    The file's own rate is taken unless it contradicts the usual interval of its frames (some recorders write 1000).
+    A hole in the times, without any frame, is shortened to a second.
     """
-    times_s = (np.asarray(times_ns, dtype=np.float64) - times_ns[0]) * 1e-9
+    intervals_s = _intervals_s(times_ns)
     rate_hz = nominal_hz
-    if len(times_s) > 1:
-        measured_hz = (len(times_s) - 1) / times_s[-1]
-        if not (measured_hz / 2 <= nominal_hz <= measured_hz * 2 and nominal_hz <= FASTEST_HZ):
-            rate_hz = measured_hz
+    if len(intervals_s):
+        shown_s = np.minimum(intervals_s, _longest_s(intervals_s))
+        times_s = np.concatenate([[0.0], np.cumsum(shown_s)])
+        # The median does not mind a hole, the mean does not mind frames in bursts.
+        measured = [1 / max(float(np.median(shown_s)), 1e-9), len(shown_s) / max(float(times_s[-1]), 1e-9)]
+        if nominal_hz > FASTEST_HZ or not any(hz / 2 <= nominal_hz <= hz * 2 for hz in measured):
+            rate_hz = measured[0] if measured[0] <= FASTEST_HZ else measured[1]
+    else:
+        times_s = np.zeros(1)
     rate_hz = min(max(rate_hz, SLOWEST_HZ), FASTEST_HZ)
     wanted = np.arange(round(float(times_s[-1]) * rate_hz) + 1) / rate_hz
     after = np.clip(np.searchsorted(times_s, wanted), 1, len(times_s) - 1) if len(times_s) > 1 else np.zeros(1, int)
     before = np.maximum(after - 1, 0)
     nearest = np.where(wanted - times_s[before] <= times_s[after] - wanted, before, after)
     return rate_hz, tuple(int(i) for i in nearest)
+
+
+def _intervals_s(times_ns: Sequence[int]) -> npt.NDArray[np.float64]:
+    return np.diff(np.asarray(times_ns, dtype=np.float64)) * 1e-9
+
+
+def _longest_s(intervals_s: npt.NDArray[np.float64]) -> float:
+    """How long one frame may stay: a second, or what is usual in a clip that is slower than that."""
+    return max(LONGEST_S, 2 * float(np.median(intervals_s)))
 
 
 def clip_motions(performance: Performance, settings: MotionSettings, neutral: int | None = None) -> list[Motion | None]:

@@ -156,6 +156,24 @@ def test_a_rate_that_the_times_contradict_is_not_believed():
     assert rate_hz == pytest.approx(25.0) and len(order) == 50
 
 
+def test_one_hole_does_not_slow_the_clip():
+    times = [round(i * 1e9 / 30) for i in range(60)]
+    times += [times[-1] + round(60e9 + i * 1e9 / 30) for i in range(60)]
+    rate_hz, order = at_constant_rate(times, len(times) / (times[-1] * 1e-9))
+    assert rate_hz == pytest.approx(30.0)
+    # A second of the hole is shown: half of it the frame before, half of it the one after.
+    assert len(order) == 119 + 30 and sorted(set(order)) == list(range(120))
+    assert at_constant_rate(times, 30.0) == (30.0, order)
+
+
+def test_frames_in_bursts_and_slow_clips_keep_their_time():
+    bursts = [t for i in range(30) for t in (i * 66_666_667, i * 66_666_667 + 1)]
+    rate_hz, order = at_constant_rate(bursts, 1000.0)
+    assert rate_hz == pytest.approx(30.0, rel=0.05) and len(order) == pytest.approx(58, abs=3)
+    rate_hz, order = at_constant_rate([i * 2_000_000_000 for i in range(5)], 0.5)
+    assert rate_hz == 1.0 and len(order) == 9
+
+
 def test_a_clip_of_variable_rate_stays_as_long_as_its_sound(astronaut: Path, driving: Path, folder: Path):
     times_ms = [0, 33, 66, 100, 133, 400, 433, 466, 800, 833]
     with av.open(str(driving)) as container:
