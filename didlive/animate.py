@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from . import wording
 from .actor import Actor, prepare_actor
 from .capture.listing import open_camera
 from .errors import BadInput, Cancelled
@@ -92,15 +94,11 @@ def track_clip(path: Path | str, *, max_frames: int | None = None, progress: Pro
                        "the camera")
     times_ns = [t.stamp.captured_ns for t in trackings]
     rate_hz, order = at_constant_rate(times_ns, nominal_hz)
-    notes = [f"the clip is damaged or incomplete; {_frames(len(trackings))} could be read"] if damaged else []
+    notes = [f"the clip is damaged or incomplete; {wording.frames(len(trackings))} could be read"] if damaged else []
     intervals_s = _intervals_s(times_ns)
     if len(intervals_s) and (cut_s := float((intervals_s - _longest_s(intervals_s)).clip(0).sum())) > 0:
         notes.append(f"the clip has holes without any frame; they were shortened by {cut_s:.1f} s (its sound was not)")
     return Performance(tuple(trackings), rate_hz, order, tuple(notes))
-
-
-def _frames(count: int) -> str:
-    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def _as_file(path: Path) -> str:
@@ -214,7 +212,7 @@ def animate(portrait: Path | str, driving: Path | str, out: Path | str, settings
     OutputFailed, ModelMissing, Cancelled.
     """
     start_s = time.monotonic()
-    driving, out = Path(driving), Path(out)
+    driving, name, out = Path(driving), os.fspath(out), Path(out)
 
     def tell(what: str, done: int, total: int) -> None:
         if cancelled():
@@ -222,7 +220,7 @@ def animate(portrait: Path | str, driving: Path | str, out: Path | str, settings
         progress(what, done, total)
 
     sound = audio == "keep" and driving.suffix.lower() != ".npz"
-    sink = sink_for(out, audio_from=driving if sound else None, sources=(portrait, driving))
+    sink = sink_for(name, audio_from=driving if sound else None, sources=(portrait, driving))
     chosen = load_portrait(portrait, face)
     transparent = chosen.alpha is not None and out.suffix.lower() != ".mp4"
     actor = prepare_actor(chosen, settings, alpha=transparent)
@@ -238,9 +236,10 @@ def animate(portrait: Path | str, driving: Path | str, out: Path | str, settings
     lost = len(performance.trackings) - performance.faces
     notes = [*chosen.warnings, *performance.notes]
     if lost:
-        notes.append(f"no face was seen in {lost} of {len(performance.trackings)} frames; the portrait idles there")
+        notes.append(f"no face was seen in {lost} of {wording.frames(len(performance.trackings))}; "
+                     "the portrait idles there")
     if renderer.faults:
-        notes.append(f"{_frames(renderer.faults)} could not be drawn: {renderer.problem}")
+        notes.append(f"{wording.frames(renderer.faults)} could not be drawn: {renderer.problem}")
     return Report(out, count, performance.rate_hz, (width, height), lost, renderer.faults,
                   time.monotonic() - start_s, tuple(notes))
 

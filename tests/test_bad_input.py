@@ -251,6 +251,23 @@ def test_the_real_command_is_quiet_and_names_what_it_wrote(folder: Path):
     assert result.stdout.startswith(f"{folder / 'a.mp4'}: 3 frames, 128x128 px")
 
 
+def test_home_folder_a_folder_with_a_suffix_and_one_frame(folder: Path, monkeypatch: pytest.MonkeyPatch,
+                                                           capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("USERPROFILE", str(folder))
+    code, out, _ = run(["animate", "--demo", "--out=~/a.png/", "--size", "128x128", "--max-frames", "1"], capsys)
+    assert code == 0 and "1 frame, 128x128 px" in out
+    assert contents(folder) == ["a.png"] and contents(folder / "a.png") == ["000000.png"]
+
+
+def test_ctrl_c_while_modules_are_loaded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def interrupted(_: str | None = None) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "build_parser", interrupted)
+    assert run(["animate"], capsys) == (130, "", "didlive: stopped\n")
+
+
 def test_what_is_missing_is_named(capsys: pytest.CaptureFixture[str]):
     code, _, err = run(["animate"], capsys)
     assert code == 2 and "--portrait" in err

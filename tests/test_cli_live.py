@@ -121,6 +121,8 @@ def test_record_motion_of_a_clip(driving: Path, tmp_path: Path, capsys: pytest.C
     (["{clip}", "{out}/missing/m.npz"], "folder"),
     (["{clip}", "{out}/m.npz", "--seconds", "-1"], "--seconds"),
     (["{clip}", "{out}/m.npz", "--camera", "0"], "either"),
+    ([str(demo_motion()), "{out}/m.npz"], "already a motion file"),
+    ([str(demo_motion())], "already a motion file"),
     (["{out}/missing.mp4", "{out}/m.npz"], "does not exist"),
     (["--camera", "77", "{out}/m.npz"], "camera 77"),
 ])

@@ -41,14 +41,22 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code (2: bad input or environment, 130: interrupted)."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if argv is None:
-        # Ended from outside, a command still finishes or removes what it was writing.
-        signal.signal(signal.SIGTERM, _as_interrupt)
-    command = next((a for a in arguments if a in COMMANDS), None)
-    args = build_parser(command).parse_args(arguments)
-    with quiet_native():
-        return _run(args)
+    try:
+        arguments = sys.argv[1:] if argv is None else argv
+        if argv is None:
+            # Ended from outside, a command still finishes or removes what it was writing.
+            signal.signal(signal.SIGTERM, _as_interrupt)
+        command = next((a for a in arguments if a in COMMANDS), None)
+        args = build_parser(command).parse_args(arguments)
+        with quiet_native():
+            return _run(args)
+    except KeyboardInterrupt:  # Before the command itself began, while its modules were loaded.
+        return _stopped()
+
+
+def _stopped() -> int:
+    print("didlive: stopped", file=sys.stderr)
+    return 130
 
 
 def _as_interrupt(*_: object) -> None:
@@ -62,8 +70,7 @@ def _run(args: argparse.Namespace) -> int:
         print(f"didlive: {error}", file=sys.stderr)
         return 130
     except KeyboardInterrupt:
-        print("didlive: stopped", file=sys.stderr)
-        return 130
+        return _stopped()
     except DidliveError as error:
         print(f"didlive: {error}", file=sys.stderr)
         return 2

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+from .. import wording
 from ..errors import BadInput, Cancelled
-from .options import add_settings_options, read_settings
+from .options import add_settings_options, read_settings, to_path
 
 DEMO_OUT = Path("demo.mp4")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--portrait", type=Path, metavar="IMG", help="picture of one face (needed without --demo)")
-    parser.add_argument("--driving", type=Path, metavar="CLIP",
+    parser.add_argument("--portrait", type=to_path, metavar="IMG", help="picture of one face (needed without --demo)")
+    parser.add_argument("--driving", type=to_path, metavar="CLIP",
                         help="clip of a face, or a motion file (.npz) (needed without --demo)")
-    parser.add_argument("--out", type=Path, metavar="FILE",
+    parser.add_argument("--out", type=os.path.expanduser, metavar="FILE",
                         help="what to write: .mp4, .gif, .webp, or a folder name for numbered PNG pictures")
     parser.add_argument("--demo", action="store_true",
                         help=f"use the built-in portrait and motion for what is not given (writes {DEMO_OUT})")
@@ -47,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     for note in report.notes:
         print(f"didlive: {note}", file=sys.stderr)
     width, height = report.size
-    print(f"{report.out}: {report.frames} frames, {width}x{height} px, {report.rate_hz:.5g} frames/s, "
+    print(f"{report.out}: {wording.frames(report.frames)}, {width}x{height} px, {report.rate_hz:.5g} frames/s, "
           f"made in {report.seconds:.1f} s")
     return 0
 

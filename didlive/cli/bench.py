@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
 from ..settings import Settings
+from .options import to_path
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--portrait", type=Path, metavar="IMG", help="portrait to animate (default: a built-in one)")
-    parser.add_argument("--camera", type=Path, metavar="CLIP", help="clip that stands in for the camera")
+    parser.add_argument("--portrait", type=to_path, metavar="IMG", help="portrait to animate (default: a built-in one)")
+    parser.add_argument("--camera", type=to_path, metavar="CLIP", help="clip that stands in for the camera")
     parser.add_argument("--size", default="512", help="output size: 512, 720p, 1080p, WIDTHxHEIGHT (default 512)")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="length of the live run (default 10)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import BadInput
 from ..settings import OutputSettings, Settings
+from .options import to_path
 
 COLUMNS = ("identity", "exp_l1", "exp_corr", "gaze_corr", "blink_corr", "pose_deg", "sharp", "jitter", "lost")
 SELF_COLUMNS = ("psnr", "ssim", "landmarks", "mouth_psnr", "mouth_ssim", "mouth_landmarks", "eyes_psnr", "eyes_ssim",
@@ -19,14 +20,14 @@ SELF_COLUMNS = ("psnr", "ssim", "landmarks", "mouth_psnr", "mouth_ssim", "mouth_
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--portrait", type=Path, nargs="+", default=[], metavar="IMG", help="portraits to animate")
-    parser.add_argument("--driving", type=Path, nargs="+", default=[], metavar="CLIP",
+    parser.add_argument("--portrait", type=to_path, nargs="+", default=[], metavar="IMG", help="portraits to animate")
+    parser.add_argument("--driving", type=to_path, nargs="+", default=[], metavar="CLIP",
                         help="clips that drive every portrait")
-    parser.add_argument("--pairs", type=Path, metavar="FILE.toml", help="chosen pairs: [[pair]] portrait, driving")
-    parser.add_argument("--self", type=Path, nargs="+", default=[], dest="clips", metavar="CLIP",
+    parser.add_argument("--pairs", type=to_path, metavar="FILE.toml", help="chosen pairs: [[pair]] portrait, driving")
+    parser.add_argument("--self", type=to_path, nargs="+", default=[], dest="clips", metavar="CLIP",
                         help="clips whose first frame is driven by the rest, compared with the clip itself")
     parser.add_argument("--max-frames", type=int, default=300, metavar="N", help="frames per clip (default 300)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for report.json, sheet.png and videos")
+    parser.add_argument("--out", type=to_path, metavar="DIR", help="folder for report.json, sheet.png and videos")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 

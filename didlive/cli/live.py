@@ -13,8 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import wording
 from ..errors import BadInput, OutputFailed
-from .options import add_settings_options, read_settings
+from .options import add_settings_options, read_settings, to_path
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--portrait", type=Path, metavar="IMG", help="picture of one face (default: a built-in one)")
-    parser.add_argument("--camera", metavar="CAMERA", help="index or (part of a) name of a camera, or a video file or "
+    parser.add_argument("--portrait", type=to_path, metavar="IMG", help="picture of one face (default: a built-in one)")
+    parser.add_argument("--camera", type=os.path.expanduser, metavar="CAMERA",
+                        help="index or (part of a) name of a camera, or a video file or "
                         "motion file (.npz) that plays again and again (default 0)")
     parser.add_argument("--demo", action="store_true", help="without --camera a built-in motion drives the portrait")
     parser.add_argument("--face", type=int, metavar="N", help="which face of the portrait, 1 = largest (default 1)")
-    parser.add_argument("--record", type=Path, metavar="OUT.mp4", help="record what is shown")
+    parser.add_argument("--record", type=to_path, metavar="OUT.mp4", help="record what is shown")
     parser.add_argument("--no-window", action="store_true", help="no window: print the state once a second")
     parser.add_argument("--seconds", type=float, metavar="S", help="stop after this time")
     parser.add_argument("--fps", type=float, metavar="HZ", help="frames per second of outputs (default 30)")
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     if recorder is not None:
         if recorder.error is not None:
             raise OutputFailed(str(recorder.error))
-        print(f"{args.record}: {recorder.written} frames recorded, {recorder.dropped} dropped")
+        print(f"{args.record}: {wording.frames(recorder.written)} recorded, {recorder.dropped} dropped")
     if session.failure:
         raise BadInput(session.failure)
     return 0

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..models import ModelSpec, ensure_model, find_spec, list_models, verify_models
+from .options import to_path
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("list", help="which models there are, with size, licence and sources")
     fetch = actions.add_parser("fetch", help="get the models that are missing")
     fetch.add_argument("names", nargs="*", metavar="NAME", help="only these models")
-    fetch.add_argument("--from", dest="folder", type=Path, metavar="DIR", help="take the files from this folder first")
+    fetch.add_argument("--from", dest="folder", type=to_path, metavar="DIR",
+                       help="take the files from this folder first")
     fetch.add_argument("--offline", action="store_true", help="use the folder only")
     actions.add_parser("verify", help="check the SHA-256 of every model")
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
 from ..settings import Gains, MotionSettings, OutputSettings, Settings, from_dict, load
+
+
+def to_path(text: str) -> Path:
+    """Return the path that an option gives; `~` is the home folder, also in `--out=~/a.mp4`, where no shell says so."""
+    return Path(os.path.expanduser(text))
 
 
 def _meta(kind: type, name: str) -> Any:
@@ -34,7 +40,8 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
                      help="copy the performer's head pose and look as they are")
     motion.add_argument("--mirror", action="store_true", default=None, help=_meta(MotionSettings, "mirror")["help"])
     other = parser.add_argument_group("settings")
-    other.add_argument("--settings", type=Path, metavar="FILE.toml", help="settings file; the options above go first")
+    other.add_argument("--settings", type=to_path, metavar="FILE.toml",
+                       help="settings file; the options above go first")
     other.add_argument("--set", action="append", default=[], dest="assignments", metavar="NAME=VALUE",
                        help="any setting by its name in the file, for example motion.limits.yaw_deg=20")
 

@@ -7,12 +7,14 @@ import dataclasses
 import json
 from pathlib import Path
 
+from .options import to_path
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     check = actions.add_parser("check", help="judge pictures: exit code 0 if all can be used, else 2")
-    check.add_argument("pictures", nargs="+", type=Path, metavar="IMG", help="pictures to judge")
+    check.add_argument("pictures", nargs="+", type=to_path, metavar="IMG", help="pictures to judge")
     check.add_argument("--face", type=int, metavar="N", help="which face of the picture, 1 = largest")
     check.add_argument("--json", action="store_true", help="print JSON")
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
+from .. import wording
 from ..errors import BadInput, CameraLost
+from .options import to_path
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("clip", nargs="?", type=Path, metavar="CLIP", help="video to track (or give --camera)")
-    parser.add_argument("out", type=Path, metavar="OUT.npz", help="motion file to write")
+    parser.add_argument("clip", nargs="?", type=to_path, metavar="CLIP", help="video to track (or give --camera)")
+    parser.add_argument("out", type=to_path, metavar="OUT.npz", help="motion file to write")
     parser.add_argument("--camera", metavar="N", help="index or name of a camera to record from")
     parser.add_argument("--seconds", type=float, metavar="S", help="stop after this time")
 
@@ -23,6 +24,9 @@ def run(args: argparse.Namespace) -> int:
     """Track and store; Ctrl-C ends a camera recording and keeps it."""
     from ..recording import save_recording
 
+    given = args.clip or (args.out if args.camera is None else None)
+    if given is not None and given.suffix.lower() == ".npz" and given.exists():
+        raise BadInput(f"{given} is already a motion file; use it as it is: didlive animate --driving {given}")
     if (args.clip is None) == (args.camera is None):
         raise BadInput("give either a CLIP or --camera N, and where to write: record-motion CLIP OUT.npz")
     if args.out.suffix.lower() != ".npz":
@@ -34,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     recording = _record(args)
     save_recording(args.out, recording)
     seen = int(recording.present.sum())
-    print(f"{args.out}: {len(recording)} frames at {recording.rate_hz:.5g} Hz, a face in {seen} of them")
+    print(f"{args.out}: {wording.frames(len(recording))} at {recording.rate_hz:.5g} Hz, a face in {seen} of them")
     return 0
 
 
