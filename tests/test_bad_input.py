@@ -251,8 +251,9 @@ def test_the_real_command_is_quiet_and_names_what_it_wrote(folder: Path):
     assert result.stdout.startswith(f"{folder / 'a.mp4'}: 3 frames, 128x128 px")
 
 
-def test_home_folder_a_folder_with_a_suffix_and_one_frame(folder: Path, monkeypatch: pytest.MonkeyPatch,
+def test_home_folder_a_folder_with_a_suffix_and_one_frame(folder: Path, models: Path, monkeypatch: pytest.MonkeyPatch,
                                                            capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setenv("DIDLIVE_CACHE", str(models.parent))
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("USERPROFILE", str(folder))
     code, out, _ = run(["animate", "--demo", "--out=~/a.png/", "--size", "128x128", "--max-frames", "1"], capsys)
