@@ -227,12 +227,16 @@ def animate(portrait: Path | str, driving: Path | str, out: Path | str, settings
     width, height = actor.compositor.size
     # Opened once for trial: what cannot be written shall be known before a long clip is tracked.
     _check_clip(driving)
-    sink.open(StreamFormat(width, height, 25.0, transparent))
-    sink.abort()
-    performance = track_clip(driving, max_frames=max_frames, progress=tell)
-    renderer = Renderer(settings.motion, actor)
-    frames = render_performance(actor, performance, settings, None, tell, renderer)
-    count = _write(sink, StreamFormat(width, height, performance.rate_hz, transparent), frames)
+    try:
+        sink.open(StreamFormat(width, height, 25.0, transparent))
+        sink.abort()
+        performance = track_clip(driving, max_frames=max_frames, progress=tell)
+        renderer = Renderer(settings.motion, actor)
+        frames = render_performance(actor, performance, settings, None, tell, renderer)
+        count = _write(sink, StreamFormat(width, height, performance.rate_hz, transparent), frames)
+    except BaseException:
+        sink.abort()
+        raise
     lost = len(performance.trackings) - performance.faces
     notes = [*chosen.warnings, *performance.notes]
     if lost:
@@ -254,15 +258,11 @@ def _check_clip(driving: Path) -> None:
 
 
 def _write(sink: Sink, stream: StreamFormat, frames: Iterator[Frame]) -> int:
-    """Write all frames or leave nothing behind; return how many there were."""
+    """Write all frames; return how many there were."""
     count = 0
     sink.open(stream)
-    try:
-        for frame in frames:
-            sink.write(frame)
-            count += 1
-        sink.close()
-    except BaseException:
-        sink.abort()
-        raise
+    for frame in frames:
+        sink.write(frame)
+        count += 1
+    sink.close()
     return count

@@ -150,13 +150,15 @@ class FileSink:
     def _aside(self, kind: str = "part") -> Path:
         """Create a hidden empty neighbour; creating it is the real test of permission."""
         path = self.path.parent / f".didlive-{secrets.token_hex(6)}.{kind}"
-        path.touch(exist_ok=False)
+        # Noted before it is there and forgotten after it is gone: an interruption in between leaves nothing behind.
         self._asides.append(path)
+        path.touch(exist_ok=False)
         return path
 
     def _remove_asides(self) -> None:
         while self._asides:
-            remove(self._asides.pop())
+            remove(self._asides[-1])
+            self._asides.pop()
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
