@@ -142,17 +142,12 @@ def load_portrait(path: Path | str, face: int | None = None) -> Portrait:
 
 def _turned(rgb: U8) -> str:
     """Say so when the picture lies on its side."""
-    for k, name in ((1, "clockwise"), (3, "counter-clockwise"), (2, "upside down")):
-        if find_upright(np.ascontiguousarray(np.rot90(rgb, k))):
-            return " (it seems to be " + ("upside down" if k == 2 else f"turned {name}") + ": rotate it)"
-    return ""
-
-
-def find_upright(rgb: U8) -> bool:
-    """Return whether a face is found at once, without second looks."""
     from .track.mediapipe import detect_faces
 
-    return bool(detect_faces(rgb))
+    for k, name in ((1, "clockwise"), (3, "counter-clockwise"), (2, "upside down")):
+        if detect_faces(np.ascontiguousarray(np.rot90(rgb, k))):
+            return " (it seems to be " + ("upside down" if k == 2 else f"turned {name}") + ": rotate it)"
+    return ""
 
 
 def _unusable(face: Face, rgb: U8) -> str | None:

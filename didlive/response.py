@@ -19,7 +19,7 @@ from .geometry import (
     head_rotation,
     portrait_landmarks,
 )
-from .retarget import Response
+from .retarget import Response, distance
 from .seams import Generator, Source
 from .types import F32, U8, Drive, Face, Presence, Stamp
 
@@ -75,10 +75,8 @@ class _Prober:
     def _see(self, shape: F32, rotation: F32) -> Face | None:
         local = self._local
         landmarks = (shape @ (rotation @ local.rotation).T) * local.scale + local.centre
-        return self._draw(Drive(landmarks.astype(np.float32), rotation, local.centre, 1.0, np.ones(2, np.float32),
-                                Presence.TRACK, STILL))
-
-    def _draw(self, drive: Drive) -> Face | None:
+        drive = Drive(landmarks.astype(np.float32), rotation, local.centre, 1.0, np.ones(2, np.float32),
+                      Presence.TRACK, STILL)
         patch = self._generator.generate(self._source, drive)
         image = self._source.portrait.image.copy()
         h, w = patch.image.shape[:2]
@@ -90,11 +88,6 @@ class _Prober:
 
     def gazed(self, x: float, y: float) -> Face | None:
         shape = self._local.shape.copy()
-        for side, iris in enumerate(IRISES):
-            shape[iris, :2] += np.array([x, y], np.float32) * _eye_width(shape, side)
+        for iris, corners in zip(IRISES, EYE_CORNERS, strict=True):
+            shape[iris, :2] += np.array([x, y], np.float32) * distance(shape, *corners)
         return self._see(shape, np.eye(3, dtype=np.float32))
-
-
-def _eye_width(shape: F32, side: int) -> float:
-    a, b = EYE_CORNERS[side]
-    return float(np.linalg.norm(shape[a] - shape[b]))

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -87,13 +89,6 @@ def _logit(score: F32) -> F32:
     return np.log(score / (1 - score)).astype(np.float32)
 
 
-def brow_region() -> F32:
-    """Return (478,) weights of the brows and the forehead that moves with them, without the eyes."""
-    eyes = spread(np.concatenate([*EYE_RINGS, *LID_FOLDS]), 1)
-    eyes[BROWS] = 0
-    return np.maximum(spread(BROWS, 3) * (1 - eyes), 0)
-
-
 @dataclass(frozen=True, slots=True)
 class Response:
     """Gains by which asked moves are multiplied: 1 = the portrait answers as asked."""
@@ -104,18 +99,24 @@ class Response:
     gaze_y: float = 1.0
 
 
-class _Regions:
-    """Soft regions of the face, (478, 1) weights."""
+class _Regions(NamedTuple):
+    """Soft regions of the face, (478, 1) weights. Brows: with the forehead that moves with them, without the eyes."""
 
-    def __init__(self) -> None:
-        eyes = np.concatenate([*EYE_RINGS, *LID_FOLDS])
-        self.brows = brow_region()[:, None]
-        self.eyes = spread(eyes, 1)[:, None]
-        self.mouth = np.maximum(spread(MOUTH, 6), 0)[:, None]
-        self.eyes[BROWS] = 0
+    brows: F32
+    eyes: F32
+    mouth: F32
 
 
-def _width(shape: F32, a: int, b: int) -> float:
+@cache
+def _regions() -> _Regions:
+    """The regions belong to the mesh, not to a face: found once."""
+    eyes = spread(np.concatenate([*EYE_RINGS, *LID_FOLDS]), 1)
+    eyes[BROWS] = 0
+    return _Regions((spread(BROWS, 3) * (1 - eyes))[:, None], eyes[:, None], spread(MOUTH, 6)[:, None])
+
+
+def distance(shape: F32, a: int, b: int) -> float:
+    """Return the distance of two landmarks, never 0."""
     return max(float(np.linalg.norm(shape[a] - shape[b])), 1e-4)
 
 
@@ -140,12 +141,12 @@ class Retargeter:
         self._response = response or Response()
         self._face = face
         self._local = head_local(portrait_landmarks(face), head_rotation(face))
-        self._regions = _Regions()
+        self._regions = _regions()
         x0, y0, x1, y1 = head_box(face.landmarks)
         self._middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2], dtype=np.float32)
         # MediaPipe's camera has 63 degrees of vertical field; the picture is about the head box.
         self._focal_px = (y1 - y0) / (2 * math.tan(math.radians(63 / 2)))
-        self._mouth_width = _width(self._local.shape, *MOUTH_CORNERS)
+        self._mouth_width = distance(self._local.shape, *MOUTH_CORNERS)
         self._relax = self._own_expression()
         own = face.blendshapes * np.where([n.startswith(OWN_EXPRESSION) for n in BLENDSHAPES], 1 - RELAX, 1.0)
         self._own_logit = _logit(own.astype(np.float32))
@@ -179,22 +180,21 @@ class Retargeter:
         function, so the difference of the two neutrals in logits is the missing way.
         """
         wanted = motion.now.blendshapes - motion.neutral.blendshapes
-        modes = expression_modes()
         farther = np.clip(_logit(motion.neutral.blendshapes) - self._own_logit, -2, 3) / LOGITS
         push = wanted * np.clip(farther, -0.3, 0.5) / np.maximum(np.abs(wanted), PUSH_SPAN)
         # In the direction of the expression the way is longer, away from it there is none.
         push[~self._pushed | (wanted < 0)] = 0
-        typical = np.tensordot(wanted, modes, 1)
         delta = shape - motion.neutral.shape
-        return (shape + TYPICAL * (typical - delta) + np.tensordot(push, modes, 1)).astype(np.float32)
+        moved = np.tensordot(TYPICAL * wanted + push, expression_modes(), 1)
+        return (shape - TYPICAL * delta + moved).astype(np.float32)
 
     def _expression(self, now: Measure, neutral: Measure) -> F32:
         gains, source = self.settings.gains, self._local.shape
         delta = now.shape - neutral.shape
-        mouth = MOUTH_SEEN * _ratio(self._mouth_width, _width(neutral.shape, *MOUTH_CORNERS), 0.6, 1.6)
+        mouth = MOUTH_SEEN * _ratio(self._mouth_width, distance(neutral.shape, *MOUTH_CORNERS), 0.6, 1.6)
         jaw_drop = float(delta[CHIN, 1])
         jaw = self._lower * jaw_drop * mouth
-        # Upward in y: the jaw part of the mouth region moves with its own gain.
+        # The jaw's part of the mouth region moves with its own gain.
         lower_face = delta * mouth * self._saturation(now, neutral)
         lower_face[:, 1] += (gains.jaw / max(gains.mouth, 1e-3) - 1) * jaw if gains.mouth > 0 else 0
         out = self._regions.mouth * lower_face * gains.mouth
@@ -251,9 +251,9 @@ class Retargeter:
         """Set the aperture of the lips from the performer's own, absolutely: closed lips touch."""
         if self.settings.gains.mouth == 0 and self.settings.gains.jaw == 0:
             return shape
-        scale = _ratio(self._mouth_width, _width(neutral.shape, *MOUTH_CORNERS), 0.6, 1.6)
+        scale = _ratio(self._mouth_width, distance(neutral.shape, *MOUTH_CORNERS), 0.6, 1.6)
         gap = now.shape[INNER_LOWER] - now.shape[INNER_UPPER]
-        opening = float(np.linalg.norm(gap[3:6], axis=1).mean()) / _width(now.shape, *MOUTH_CORNERS)
+        opening = float(np.linalg.norm(gap[3:6], axis=1).mean()) / distance(now.shape, *MOUTH_CORNERS)
         contact = float(np.clip((opening - CONTACT / 2) / (CONTACT / 2), 0, 1))
         gains = self.settings.gains
         wanted = gap[:, 1] * scale * contact * min(gains.jaw, 1.5)
@@ -285,7 +285,7 @@ class Retargeter:
         lids = np.zeros(2, dtype=np.float32)
         for side, (upper, lower, folds) in enumerate(zip(EYE_UPPER, EYE_LOWER, LID_FOLDS, strict=True)):
             a, b = EYE_CORNERS[side]
-            size = _ratio(_width(source, a, b), _width(motion.neutral.shape, a, b), 0.6, 1.6)
+            size = _ratio(distance(source, a, b), distance(motion.neutral.shape, a, b), 0.6, 1.6)
             opening = float(motion.lids[side])
             # A gain changes half-closed lids but not the closed end.
             opening = opening if opening <= 0 else 1 + (opening - 1) * (gain if opening > 0.5 or gain > 1 else 1.0)
@@ -306,7 +306,7 @@ class Retargeter:
         source, gain = self._local.shape, self.settings.gains.gaze
         for side, iris in enumerate(IRISES):
             a, b = EYE_CORNERS[side]
-            width = _width(source, a, b)
+            width = distance(source, a, b)
             middle = (source[a] + source[b]) / 2
             own = (source[iris[0]] - middle)[:2] / width
             base = own if self.settings.relative else np.zeros(2, np.float32)

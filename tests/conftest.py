@@ -24,6 +24,14 @@ def models() -> Path:
     return cache_folder()
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder for outputs."""
+    path = tmp_path / "out"
+    path.mkdir()
+    return path
+
+
 @pytest.fixture(scope="session")
 def astronaut(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Scikit-image's public-domain portrait (512 x 512 px) as a PNG file."""

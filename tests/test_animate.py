@@ -16,9 +16,9 @@ import av
 import cv2
 import numpy as np
 import pytest
+from command import contents, run
 from PIL import Image
 
-from didlive import cli
 from didlive.animate import Performance, animate, animate_frames, at_constant_rate, clip_motions, track_clip
 from didlive.demo import demo_motion
 from didlive.errors import Cancelled
@@ -30,28 +30,7 @@ SMALL = Settings(output=OutputSettings(size="128x128"))
 FRAMES = 8
 
 
-@pytest.fixture(autouse=True)
-def ready(models: Path) -> None:
-    """Every test here needs the models."""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An empty folder for outputs."""
-    path = tmp_path / "out"
-    path.mkdir()
-    return path
-
-
-def contents(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.iterdir())
-
-
-def run(arguments: list[str | Path], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """Run the command line in this process; return exit code, stdout, stderr."""
-    code = cli.main([str(a) for a in arguments])
-    said = capsys.readouterr()
-    return code, said.out, said.err
+pytestmark = pytest.mark.usefixtures("models")
 
 
 # What comes out.

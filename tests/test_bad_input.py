@@ -13,6 +13,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from command import contents, run
 from PIL import Image
 
 from didlive import cli
@@ -23,28 +24,7 @@ from didlive.errors import BadInput
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(autouse=True)
-def ready(models: Path) -> None:
-    """Every test here needs the models."""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An empty folder for outputs."""
-    path = tmp_path / "out"
-    path.mkdir()
-    return path
-
-
-def contents(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.iterdir())
-
-
-def run(arguments: list[str | Path], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """Run the command line in this process; return exit code, stdout, stderr."""
-    code = cli.main([str(a) for a in arguments])
-    said = capsys.readouterr()
-    return code, said.out, said.err
+pytestmark = pytest.mark.usefixtures("models")
 
 
 def write_text(path: Path) -> None:
