@@ -31,7 +31,7 @@ class Job:
 class Jobs(QObject):
     """Runs functions one after the other in a thread of its own.
 
-    `busy(label, progress)` tells what runs: progress 0..1, -1 unknown; an empty label when nothing that has a name does.
+    `busy(label, progress)` tells what runs: progress 0..1, -1 unknown; an empty label: nothing with a name.
     `failed(text)` tells what went wrong, in one line. An unexpected error goes to `sys.excepthook` in the window's
     thread, and the next job runs.
     """

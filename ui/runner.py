@@ -1,0 +1,237 @@
+"""Runs the show for the window: which portrait plays, what drives it, and the session between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from didlive.errors import BadInput, DidliveError
+from didlive.settings import Settings
+
+from .i18n import tr
+from .jobs import Jobs
+from .shelf import Shelf
+from .show import Driver, Wardrobe, begin, fetch_models, find_driver, open_driver
+from .tuning import Tuning
+
+if TYPE_CHECKING:
+    from didlive.actor import Actor
+    from didlive.capture.listing import CameraChoice
+    from didlive.library import Entry
+    from didlive.session import Session
+
+REFIT_MS = 150
+READY_AHEAD = 9
+
+
+class Runner(QObject):
+    """Owns the session. `began(session)` after each start, `ended(session)` when one was stopped on the way to another
+    or by the user, `portrait_changed(key)`, `driver_changed`, `message(level, text)`."""
+
+    began = Signal(object)
+    ended = Signal(object)
+    portrait_changed = Signal(str)
+    driver_changed = Signal()
+    preparing_changed = Signal()
+    message = Signal(str, str)
+
+    def __init__(self, jobs: Jobs, shelf: Shelf, tuning: Tuning, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._jobs, self._shelf, self._tuning = jobs, shelf, tuning
+        self._wardrobe = Wardrobe()
+        self._cameras: tuple[CameraChoice, ...] = ()
+        self.driver = Driver("", "")
+        self.session: Session | None = None
+        self.portrait = ""
+        self.wanted = ""
+        self._actor: Actor | None = None
+        self._rate_hz = 0.0
+        self._starting = self.closing = False
+        self._refit = QTimer(self, singleShot=True, interval=REFIT_MS)
+        self._refit.timeout.connect(self._fit_again)
+        tuning.changed.connect(self._apply)
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a session that has not failed."""
+        return self.session is not None and not self.session.failure
+
+    @property
+    def preparing(self) -> str:
+        """The portrait that is being prepared to play, or an empty text."""
+        return self.wanted if self._starting or self.wanted != self.portrait else ""
+
+    def start(self) -> None:
+        """Begin the show, or let the portrait follow again."""
+        if self.running and self.session is not None:
+            self.session.follow(True)
+        elif not self._starting:
+            self._begin()
+
+    def stop(self) -> None:
+        """End the session; the library and the settings stay."""
+        session, self.session = self.session, None
+        if session is not None:
+            self._jobs.submit(session.stop, lambda _: self.ended.emit(session), soon=True)
+
+    def play(self, key: str) -> None:
+        """Show this portrait as soon as it is prepared; the one before plays on until then."""
+        entry = self._shelf.entry(key)
+        if entry is None or (key == self.portrait and key == self.wanted):
+            return
+        self.wanted = key
+        if not self.running:
+            self.start()
+            return
+        if not self._starting:
+            self._prepare(entry)
+        self.preparing_changed.emit()
+
+    def take_cameras(self, cameras: tuple[CameraChoice, ...]) -> None:
+        """Tell which cameras there are now; the one that was missing drives as soon as it is there."""
+        self._cameras = cameras
+        driver = find_driver(self._tuning.settings.camera.name, cameras)
+        if self.driver.missing and not driver.missing:
+            self.message.emit("info", tr("{name} is connected and drives now", name=driver.name))
+            self._drive(driver)
+        elif not self.driver.spec:
+            self.driver = driver
+            self.driver_changed.emit()
+
+    def prepare_ahead(self) -> None:
+        """Prepare the first portraits of the library one by one, so that their number keys switch at once."""
+        for entry in self._shelf.entries[:READY_AHEAD]:
+            settings = self._tuning.dressed(self._shelf.own.get(entry.key, {}))
+            if self._wardrobe.find(entry, settings) is None:
+                # A portrait that cannot be used says so when it is chosen.
+                self._jobs.submit(lambda entry=entry, settings=settings: self._wardrobe.get(entry, settings),
+                                  failed=lambda _: None)
+
+    def _settings_of(self, entry: Entry) -> Settings:
+        return self._tuning.settings if entry.key == self.portrait else self._tuning.dressed(
+            self._shelf.own.get(entry.key, {}))
+
+    # Beginning
+
+    def _begin(self) -> None:
+        entry = self._shelf.entry(self.wanted) or next(iter(self._shelf.entries), None)
+        if entry is None or self.closing:
+            return
+        self.wanted, self._starting = entry.key, True
+        old, self.session = self.session, None
+        settings, driver = self._settings_of(entry), self.driver
+
+        def make() -> tuple[Session, Actor]:
+            if old is not None:
+                old.stop()
+            fetch_models(self._jobs.progress)
+            actor = self._wardrobe.get(entry, settings)
+            return begin(actor, driver, settings), actor
+
+        self.preparing_changed.emit()
+        self._jobs.submit(make, lambda made: self._begun(entry, settings, driver, old, *made),
+                          tr("Preparing {name}", name=entry.name), failed=lambda error: self._not_begun(entry, error),
+                          soon=True)
+
+    def _begun(self, entry: Entry, settings: Settings, driver: Driver, old: Session | None, session: Session,
+               actor: Actor) -> None:
+        self._starting = False
+        self.session, self._actor, self._rate_hz = session, actor, settings.output.rate_hz
+        if old is not None:
+            self.ended.emit(old)
+        self._plays(entry)
+        self.began.emit(session)
+        # What was changed while this was prepared.
+        self._apply(self._tuning.settings, settings)
+        if self.driver != driver:
+            self._drive(self.driver)
+        if self.wanted != entry.key:
+            wanted = self._shelf.entry(self.wanted)
+            if wanted is not None:
+                self._prepare(wanted)
+        self.prepare_ahead()
+
+    def _not_begun(self, entry: Entry, error: DidliveError) -> None:
+        self._starting = False
+        self.message.emit("error", str(error))
+        first = next(iter(self._shelf.entries), None)
+        if isinstance(error, BadInput) and first is not None and first.key != entry.key:
+            # The portrait of last time cannot be used any more.
+            self.wanted = first.key
+            self._begin()
+        else:
+            self.wanted = self.portrait
+            self.preparing_changed.emit()
+
+    # Another portrait, other settings
+
+    def _prepare(self, entry: Entry) -> None:
+        settings = self._settings_of(entry)
+        actor = self._wardrobe.find(entry, settings)
+        if actor is not None:
+            self._switch(entry, actor)
+            return
+        self._jobs.submit(lambda: self._wardrobe.get(entry, settings), lambda actor: self._switch(entry, actor),
+                          tr("Preparing {name}", name=entry.name), failed=self._not_prepared, soon=True)
+
+    def _not_prepared(self, error: DidliveError) -> None:
+        self.wanted = self.portrait
+        self.message.emit("error", str(error))
+        self.preparing_changed.emit()
+
+    def _switch(self, entry: Entry, actor: Actor) -> None:
+        session = self.session
+        if session is None or self._starting or self.wanted != entry.key:
+            return
+        compositor = actor.compositor
+        if self._actor is None or (compositor.size, compositor.alpha) != (self._actor.compositor.size,
+                                                                          self._actor.compositor.alpha):
+            self._begin()
+            return
+        if actor is not self._actor:
+            session.set_actor(actor)
+            self._actor = actor
+        self._plays(entry)
+
+    def _plays(self, entry: Entry) -> None:
+        if entry.key != self.portrait:
+            self.portrait = entry.key
+            self._tuning.wear(entry.key, self._shelf.own.get(entry.key, {}))
+            self.portrait_changed.emit(entry.key)
+        self.preparing_changed.emit()
+
+    def _apply(self, new: Settings, old: Settings) -> None:
+        if new.camera != old.camera:
+            self._drive(find_driver(new.camera.name, self._cameras))
+        session = self.session
+        if session is None:
+            return
+        if new.motion != old.motion:
+            session.configure(new.motion)
+        if (new.output, new.generator) != (old.output, old.generator):
+            self._refit.start()
+
+    def _fit_again(self) -> None:
+        entry = self._shelf.entry(self.portrait)
+        if entry is None or self._starting or not self.running or self._actor is None:
+            return
+        if self._tuning.settings.output.rate_hz != self._rate_hz:
+            self._begin()
+        else:
+            self._prepare(entry)
+
+    def _drive(self, driver: Driver) -> None:
+        session, settings = self.session, self._tuning.settings
+        self.driver = driver
+        self.driver_changed.emit()
+        if session is None or self._starting:
+            return
+
+        def swap() -> None:
+            session.set_camera(*open_driver(driver, settings))
+
+        def swapped(_: Any) -> None:
+            session.follow(True)
+
+        self._jobs.submit(swap, swapped, soon=True)

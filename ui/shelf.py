@@ -1,0 +1,133 @@
+"""The portrait library as the window sees it: what is slow is made in the background and kept here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+
+from didlive.errors import BadInput
+from didlive.types import U8
+
+from .i18n import tr
+from .jobs import Jobs
+
+if TYPE_CHECKING:
+    from didlive.library import Entry, Library
+    from didlive.portrait import Verdict
+
+
+class Shelf(QObject):
+    """Entries, thumbnails, verdicts and own settings of the portraits. `changed` after each of them; `added(keys)` when
+    the user put new ones in; `message(level, text)`."""
+
+    changed = Signal()
+    added = Signal(object)
+    message = Signal(str, str)
+
+    def __init__(self, jobs: Jobs, folder: Path | None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._jobs, self._folder = jobs, folder
+        self.library: Library | None = None
+        self.entries: tuple[Entry, ...] = ()
+        self.thumbnails: dict[str, U8] = {}
+        self.verdicts: dict[str, Verdict] = {}
+        self.own: dict[str, dict[str, Any]] = {}
+
+    def open(self, done: Callable[[], None]) -> None:
+        """Read the library's folder; `done` when the entries are there."""
+
+        def opened(found: Any) -> None:
+            self.library = found[0]
+            self._take(found[1:])
+            done()
+
+        def read() -> Any:
+            from didlive.library import Library
+
+            library = Library(self._folder)
+            return library, *_listed(library)
+
+        self._jobs.submit(read, opened)
+
+    def entry(self, key: str) -> Entry | None:
+        """Return the entry with this key, or None."""
+        return next((entry for entry in self.entries if entry.key == key), None)
+
+    def fill(self) -> None:
+        """Make the missing thumbnails and verdicts, one by one, behind everything that waits already."""
+        library = self.library
+        if library is None:
+            return
+        for entry in self.entries:
+            if entry.key not in self.thumbnails:
+                self._make(entry.key, library.thumbnail, self.thumbnails)
+        for entry in self.entries:
+            if entry.key not in self.verdicts:
+                self._make(entry.key, library.verdict, self.verdicts)
+
+    def _make(self, key: str, function: Callable[[str], Any], kept: dict[str, Any]) -> None:
+        def done(made: Any) -> None:
+            kept[key] = made
+            self.changed.emit()
+
+        self._jobs.submit(lambda: kept[key] if key in kept else function(key), done, failed=lambda _: None)
+
+    def add(self, items: list[Path | tuple[U8, str]]) -> None:
+        """Copy picture files, or pictures with a name, into the library."""
+
+        def put(library: Library) -> Any:
+            keys, problems = [], []
+            for item in items:
+                try:
+                    entry = library.add_image(*item) if isinstance(item, tuple) else library.add(item)
+                    keys.append(entry.key)
+                except BadInput as error:
+                    problems.append(str(error))
+            return keys, problems
+
+        def done(result: tuple[list[str], list[str]]) -> None:
+            for problem in result[1]:
+                self.message.emit("error", problem)
+            if result[0]:
+                self.added.emit(result[0])
+
+        self._with_library(put, done, tr("Adding portraits"))
+
+    def remove(self, key: str) -> None:
+        """Delete a portrait."""
+        self._with_library(lambda library: library.remove(key))
+
+    def rename(self, key: str, name: str) -> None:
+        """Give a portrait another name."""
+        self._with_library(lambda library: library.rename(key, name))
+
+    def keep(self, key: str, own: dict[str, Any]) -> None:
+        """Remember the portrait's own settings; call it in a job."""
+        if self.library is not None and self.own.get(key, {}) != own:
+            self.own[key] = own
+            self.library.save_settings(key, own)
+
+    def _with_library(self, function: Callable[[Library], Any], done: Callable[[Any], None] = lambda _: None,
+                      label: str = "") -> None:
+        library = self.library
+        if library is None:
+            return
+
+        def finished(result: Any) -> None:
+            self._take(result[1])
+            done(result[0])
+
+        self._jobs.submit(lambda: (function(library), _listed(library)), finished, label, soon=True)
+
+    def _take(self, listed: Any) -> None:
+        self.entries, self.own = listed
+        self.changed.emit()
+        self.fill()
+
+
+def _listed(library: Library) -> tuple[tuple[Entry, ...], dict[str, dict[str, Any]]]:
+    entries = library.entries()
+    return entries, {entry.key: library.settings(entry.key) for entry in entries}

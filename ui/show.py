@@ -1,0 +1,113 @@
+"""What the window's background thread does to begin a show: models, a prepared portrait, a camera, a session. No Qt
+here; everything heavy is imported when it is called."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from didlive.demo import demo_motion
+from didlive.settings import Settings
+
+if TYPE_CHECKING:
+    from didlive.actor import Actor
+    from didlive.capture.listing import CameraChoice
+    from didlive.capture.reopen import ReopeningCamera
+    from didlive.download import Progress
+    from didlive.library import Entry
+    from didlive.seams import Tracker
+    from didlive.session import Session
+
+MOST_ACTORS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """What drives the portrait. spec: index, name or file for `open_camera`; name: for people, empty for the built-in
+    motion; missing: the camera that was asked for is not there, so the built-in motion stands in."""
+
+    spec: str
+    name: str
+    missing: bool = False
+
+
+def find_driver(wanted: str, cameras: tuple[CameraChoice, ...]) -> Driver:
+    """Return what `wanted` means on this machine: a camera by index, part of its name or device path, a file, or, when
+    it is empty or not there, the built-in motion."""
+    if wanted:
+        for camera in cameras:
+            if wanted in (str(camera.index), camera.path) or (
+                not wanted.isdecimal() and wanted.lower() in camera.name.lower()
+            ):
+                return Driver(str(camera.index), camera.name or f"camera {camera.index}")
+        if wanted == "synthetic" or Path(wanted).is_file():
+            return Driver(wanted, Path(wanted).name)
+    return Driver(str(demo_motion()), "", bool(wanted))
+
+
+def open_driver(driver: Driver, settings: Settings) -> tuple[ReopeningCamera, Tracker]:
+    """Return camera and tracker for a session; the session opens and closes them. Raises BadInput, ModelMissing."""
+    from didlive.capture.listing import open_camera
+    from didlive.capture.reopen import ReopeningCamera
+    from didlive.registry import TRACKERS, load
+
+    if driver.spec.lower().endswith(".npz"):
+        tracker: Tracker = load(TRACKERS, "replay")(Path(driver.spec))
+    else:
+        tracker = load(TRACKERS, "mediapipe")()
+    asked = replace(settings.camera, name=driver.spec)
+    return ReopeningCamera(lambda: open_camera(driver.spec, asked, paced=True, loop=True)), tracker
+
+
+def fetch_models(progress: Progress) -> None:
+    """Get the models that are not on this machine yet. Raises ModelMissing, OutputFailed, Cancelled."""
+    from didlive.models import ensure_model, list_models
+
+    for spec in list_models():
+        ensure_model(spec, progress)
+
+
+def begin(actor: Actor, driver: Driver, settings: Settings) -> Session:
+    """Return a running session without outputs; the preview shows what would go out. Raises DidliveError."""
+    from didlive.session import Session
+
+    camera, tracker = open_driver(driver, settings)
+    session = Session(settings, camera, tracker, actor)
+    session.start()
+    return session
+
+
+class Wardrobe:
+    """Keeps the newest prepared portraits, so that switching back to one takes no time. `get` prepares in the calling
+    thread; `find` only looks and may be called from any thread."""
+
+    def __init__(self, prepare: Callable[[Path, Settings], Actor] | None = None) -> None:
+        self._prepare = prepare
+        self._actors: OrderedDict[object, Actor] = OrderedDict()
+
+    def find(self, entry: Entry, settings: Settings) -> Actor | None:
+        """Return the prepared portrait, or None."""
+        return self._actors.get(_cut(entry, settings))
+
+    def get(self, entry: Entry, settings: Settings) -> Actor:
+        """Return the prepared portrait, preparing it if need be. Raises BadInput, ModelMissing."""
+        cut = _cut(entry, settings)
+        actor = self._actors.get(cut)
+        if actor is None:
+            if self._prepare is None:
+                from didlive.actor import prepare_actor
+
+                self._prepare = prepare_actor
+            actor = self._actors[cut] = self._prepare(entry.path, settings)
+        self._actors.move_to_end(cut)
+        while len(self._actors) > MOST_ACTORS:
+            self._actors.popitem(last=False)
+        return actor
+
+
+def _cut(entry: Entry, settings: Settings) -> object:
+    """All that a prepared portrait depends on."""
+    return entry.key, settings.generator, replace(settings.output, rate_hz=30.0)

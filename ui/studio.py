@@ -1,0 +1,343 @@
+"""The one controller between the widgets and the library: panels talk to `Studio` and to nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer
+
+from didlive.errors import DidliveError
+from didlive.profiles import Store
+from didlive.settings import Settings, get, nested
+from didlive.types import U8
+
+from .desk import Desk
+from .i18n import tr
+from .wizard import RangeRun
+
+if TYPE_CHECKING:
+    from didlive.calibration import Performer
+    from didlive.capture.listing import CameraChoice
+    from didlive.session import Session
+
+STATS_MS, CAMERAS_MS, SECOND_MS = 250, 2000, 1000
+
+
+class Studio(Desk):
+    """Everything the window can do. Nothing here blocks the window's thread."""
+
+    def __init__(self, store: Store, portraits: Path | None = None, parent: QObject | None = None) -> None:
+        """portraits: the library's folder, if not the user's own. Nothing starts before `open`."""
+        super().__init__(store, portraits, parent)
+        self._cameras_known = self._looking = self._closing = False
+        self._left, self._failure = 0, ""
+        self._outputs: object = ()
+        self._ticks, self._poll, self._second = QTimer(self), QTimer(self), QTimer(self)
+        self._ticks.timeout.connect(self._tick)
+        self._poll.timeout.connect(self.refresh_cameras)
+        self._second.timeout.connect(self._count_down)
+        self._shelf.added.connect(lambda keys: self.choose_portrait(keys[0]))
+        self._runner.portrait_changed.connect(self._remember_portrait)
+        self._runner.began.connect(self._began)
+        self._runner.ended.connect(self._ended)
+
+    # Beginning and end
+
+    def open(self, start: bool = True) -> None:
+        """Read the library, look for cameras, and begin the show."""
+        if self.store.note:
+            self.message.emit("warning", self.store.note)
+        self._shelf.open(lambda: None)
+        self.refresh_cameras(lambda: self.start() if start else None)
+        self._refresh_names()
+        self._takes.refresh()
+        self._ticks.start(STATS_MS)
+        # Elsewhere a look at the cameras is slow, and may wake them.
+        if sys.platform == "linux":
+            self._poll.start(CAMERAS_MS)
+
+    def start(self) -> None:
+        """Begin the show, or let the portrait follow again."""
+        self._runner.wanted = self._runner.wanted or self.settings.window.portrait
+        self._runner.start()
+
+    def stop(self) -> None:
+        """End the show; a recording is finished."""
+        self._runner.stop()
+
+    def toggle(self) -> None:
+        """Start, or stop following: the camera is switched off and the portrait idles."""
+        self.follow(False) if self._runner.running and self.following else self.start()
+
+    def shutdown(self) -> None:
+        """End everything in the background: recordings first, then unsaved settings; then `closed` comes."""
+        if self._closing:
+            return
+        self._closing = self._runner.closing = True
+        for timer in (self._ticks, self._poll, self._second):
+            timer.stop()
+        self._tuning.flush()
+        self._jobs.close()
+        threading.Thread(target=self._end, name="didlive-closing", daemon=True).start()
+
+    def finish_now(self) -> None:
+        """The screen is gone and the process ends at once: finish the recordings here."""
+        if self.session is not None:
+            self.session.stop()
+
+    def _end(self) -> None:
+        session = self.session
+        if session is not None:
+            session.stop()
+        self._jobs.wait(2.0)
+        try:
+            self._write_kept()
+        except DidliveError as error:
+            self.message.emit("error", str(error))
+        self.closed.emit()
+
+    def submit(self, function: Callable[[], Any], done: Callable[[Any], None] | None = None, label: str = "") -> None:
+        """Run `function` in the background, then `done(result)` here; errors become messages."""
+        self._jobs.submit(function, done, label)
+
+    # Settings
+
+    def change(self, path: str, value: Any, *, merge: bool = True) -> None:
+        """Change one setting; merge: with a change of the same one just before, it is one step of undo."""
+        try:
+            self._tuning.change({path: value}, merge)
+        except DidliveError as error:
+            self.message.emit("warning", str(error))
+
+    def reset(self, path: str) -> None:
+        """Set one setting, or a whole group, to its default."""
+        value = get(Settings(), path)
+        tree = dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+        self._tuning.apply(nested(path, tree))
+
+    def undo(self) -> None:
+        """Take the last change of the settings back."""
+        self._tuning.undo()
+
+    def redo(self) -> None:
+        """Make the change again that was taken back."""
+        self._tuning.redo()
+
+    def apply_overlay(self, tree: dict[str, Any], name: str) -> None:
+        """Apply a preset or profile called `name`."""
+        try:
+            self._tuning.apply(tree)
+        except DidliveError as error:
+            self.message.emit("error", str(error))
+        else:
+            self.message.emit("info", tr("{name} is in use", name=name))
+
+    def apply_profile(self, name: str) -> None:
+        """Apply one of the user's own profiles."""
+        self._jobs.submit(lambda: self.store.profile(name), lambda tree: self.apply_overlay(tree, name), soon=True)
+
+    def save_profile(self, name: str) -> None:
+        """Keep the motion settings as a profile."""
+        tree = {"motion": dataclasses.asdict(self.settings.motion)}
+        self._jobs.submit(lambda: self.store.save_profile(name, tree), lambda _: self._refresh_names(), soon=True)
+
+    def delete_profile(self, name: str) -> None:
+        """Forget a profile."""
+        self._jobs.submit(lambda: self.store.delete_profile(name), lambda _: self._refresh_names(), soon=True)
+
+    # Portraits
+
+    def choose_portrait(self, key: str) -> None:
+        """Show this portrait as soon as it is prepared."""
+        self._runner.play(key)
+
+    def choose_index(self, number: int) -> None:
+        """Show the portrait with this number, 1 = first."""
+        if 1 <= number <= len(self.entries):
+            self.choose_portrait(self.entries[number - 1].key)
+
+    def add_portraits(self, paths: list[Path]) -> None:
+        """Copy picture files into the library and show the first of them."""
+        self._shelf.add(list(paths))
+
+    def add_image(self, image: U8, name: str) -> None:
+        """Put a picture (H, W, 3 or 4) into the library and show it."""
+        self._shelf.add([(image, name)])
+
+    def remove_portrait(self, key: str) -> None:
+        """Delete a portrait from the library."""
+        if key == self.portrait and len(self.entries) > 1:
+            self.choose_portrait(next(entry.key for entry in self.entries if entry.key != key))
+        self._shelf.remove(key)
+
+    def rename_portrait(self, key: str, name: str) -> None:
+        """Give a portrait another name."""
+        self._shelf.rename(key, name)
+
+    # Camera and performer
+
+    def choose_camera(self, spec: str) -> None:
+        """Let a camera (index or name), a clip or motion file drive; an empty text: the built-in motion."""
+        self.change("camera.name", spec, merge=False)
+
+    def refresh_cameras(self, done: Callable[[], None] = lambda: None) -> None:
+        """Look which cameras are connected."""
+        if self._looking or self._closing:
+            return
+        self._looking = True
+
+        def look() -> tuple[CameraChoice, ...]:
+            from didlive.capture.listing import list_cameras
+
+            return tuple(list_cameras())
+
+        def seen(cameras: tuple[CameraChoice, ...]) -> None:
+            self._looking = False
+            if cameras != self.cameras or not self._cameras_known:
+                self.cameras, self._cameras_known = cameras, True
+                self._runner.take_cameras(cameras)
+                self.cameras_changed.emit(cameras)
+            done()
+
+        def failed(_: DidliveError) -> None:
+            seen(())
+
+        self._jobs.submit(look, seen, failed=failed)
+
+    def show_camera(self, on: bool) -> None:
+        """Show the camera's picture inside the window while `on`."""
+        if self.session is not None:
+            self.session.show_camera(on)
+
+    def recalibrate(self, countdown_s: int = 3) -> None:
+        """Count down, then take the performer's face as neutral."""
+        self._left = countdown_s + 1
+        self._count_down()
+        if self._left > 0:
+            self._second.start(SECOND_MS)
+
+    def start_wizard(self, name: str) -> RangeRun | None:
+        """Measure the performer's ranges; None (and a message) when no show runs."""
+        if self.session is None:
+            self.message.emit("warning", tr("Start the show first"))
+            return None
+        run = RangeRun(self.session, name, self)
+        run.failed.connect(lambda text: self.message.emit("error", text))
+        return run
+
+    def use_performer(self, name: str) -> None:
+        """Use a saved performer's neutral face and ranges; an empty text: nobody's."""
+        self.change("window.performer", name, merge=False)
+        self._apply_performer()
+
+    def save_performer(self, performer: Performer) -> None:
+        """Keep a performer and use it."""
+
+        def saved(_: Any) -> None:
+            self._refresh_names()
+            self.use_performer(performer.name)
+
+        self._jobs.submit(lambda: self.store.save_performer(performer), saved, soon=True)
+
+    def delete_performer(self, name: str) -> None:
+        """Forget a performer."""
+        if self.settings.window.performer == name:
+            self.use_performer("")
+        self._jobs.submit(lambda: self.store.delete_performer(name), lambda _: self._refresh_names(), soon=True)
+
+    # The show
+
+    def follow(self, on: bool) -> None:
+        """Follow the performer; off: the camera is released and the portrait idles."""
+        if self.session is not None:
+            self.session.follow(on)
+            self._tick()
+
+    def hold(self, on: bool) -> None:
+        """Freeze the portrait, or let it move again."""
+        if self.session is not None:
+            self.session.hold(on)
+            self._tick()
+
+    def panic(self, on: bool) -> None:
+        """Show the still portrait on every output, now and until released."""
+        if self.session is not None:
+            self.session.panic(on)
+            self._tick()
+
+    def record(self, on: bool) -> None:
+        """Record what goes out, or finish the recording."""
+        if self.session is None:
+            self.message.emit("warning", tr("Start the show first"))
+        elif on:
+            self._takes.begin(self.session)
+        else:
+            self._takes.end(self.session)
+
+    def snapshot(self) -> None:
+        """Save what goes out now as a picture."""
+        if self.session is None:
+            self.message.emit("warning", tr("Start the show first"))
+        else:
+            self._takes.snapshot(self.session)
+
+    # From the parts
+
+    def _tick(self) -> None:
+        session = self.session
+        if session is None:
+            return
+        self.stats_changed.emit(session.stats())
+        self._takes.look(session)
+        states = session.output_states()
+        stands = [(state.name, state.problem) for state in states]
+        if stands != self._outputs:
+            self._outputs = stands
+            self.outputs_changed.emit()
+        if session.failure and session.failure != self._failure:
+            self.message.emit("error", session.failure)
+        self._failure = session.failure
+
+    def _began(self, session: Session) -> None:
+        self._failure = ""
+        self._apply_performer()
+        self.session_changed.emit(session)
+        self._tick()
+
+    def _ended(self, session: Session) -> None:
+        self._takes.ended()
+        if self.session is None:
+            self.session_changed.emit(None)
+
+    def _remember_portrait(self, key: str) -> None:
+        self._tuning.change({"window.portrait": key}, undoable=False)
+
+    def _apply_performer(self) -> None:
+        name, session = self.settings.window.performer, self.session
+        if session is None:
+            return
+        if name:
+            self._jobs.submit(lambda: session.use_performer(self.store.performer(name)))
+        else:
+            session.use_performer(None)
+
+    def _refresh_names(self) -> None:
+        def done(names: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
+            self.profiles, self.performers = names
+            self.profiles_changed.emit()
+            self.performers_changed.emit()
+
+        self._jobs.submit(lambda: (self.store.profiles(), self.store.performers()), done)
+
+    def _count_down(self) -> None:
+        self._left -= 1
+        self.countdown.emit(max(0, self._left))
+        if self._left <= 0:
+            self._second.stop()
+            if self.session is not None:
+                self.session.recalibrate()

@@ -1,0 +1,129 @@
+"""Recordings and snapshots: where they go, and what is told about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QStandardPaths, Signal
+
+from .i18n import tr
+from .jobs import Jobs
+
+if TYPE_CHECKING:
+    from didlive.session import Session
+    from didlive.sinks.recorder import QueuedSink
+
+NAME = "record"
+MOST_LISTED = 10
+
+
+def folder_of(kind: QStandardPaths.StandardLocation) -> Path:
+    """Return didlive's folder among the user's videos or pictures; it may not exist yet."""
+    return Path(QStandardPaths.writableLocation(kind) or Path.home()) / "didlive"
+
+
+def _free(folder: Path, suffix: str) -> Path:
+    """Return a new file name in `folder`, made now: the time, and a number when that is taken."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"didlive {datetime.now():%Y-%m-%d %H.%M.%S}"
+    names = [stem, *(f"{stem} ({n})" for n in range(2, 100))]
+    return next(folder / f"{name}{suffix}" for name in names if not (folder / f"{name}{suffix}").exists())
+
+
+class Takes(QObject):
+    """Records into the videos folder and takes snapshots into the pictures folder. `changed` when a recording began,
+    ended, or the list of recordings is another; `message(level, text)`."""
+
+    changed = Signal()
+    message = Signal(str, str)
+
+    def __init__(self, jobs: Jobs, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._jobs = jobs
+        self.videos = folder_of(QStandardPaths.StandardLocation.MoviesLocation)
+        self.pictures = folder_of(QStandardPaths.StandardLocation.PicturesLocation)
+        self.recordings: tuple[Path, ...] = ()
+        self.path: Path | None = None
+        self._sink: QueuedSink | None = None
+
+    @property
+    def recording(self) -> bool:
+        """Whether a recording runs."""
+        return self.path is not None
+
+    def begin(self, session: Session) -> None:
+        """Start a recording of what goes out."""
+        if self.recording:
+            return
+
+        def start() -> tuple[Path, QueuedSink]:
+            from didlive.sinks import sink_for
+            from didlive.sinks.recorder import QueuedSink
+
+            path = _new_path(lambda: _free(self.videos, ".mp4"))
+            sink = QueuedSink(sink_for(path, real_time=True))
+            session.add_sink(NAME, sink)
+            return path, sink
+
+        def started(made: tuple[Path, QueuedSink]) -> None:
+            self.path, self._sink = made
+            self.message.emit("info", tr("Recording to {path}", path=made[0]))
+            self.changed.emit()
+
+        self._jobs.submit(start, started, soon=True)
+
+    def end(self, session: Session) -> None:
+        """Finish the recording; the file is complete when `message` says so."""
+        if self.recording:
+            self._jobs.submit(lambda: session.remove_sink(NAME), lambda _: self.ended(), tr("Finishing the recording"),
+                              soon=True)
+
+    def ended(self) -> None:
+        """The session gave the recording up, or was stopped: tell how it went."""
+        path, sink = self.path, self._sink
+        self.path = self._sink = None
+        if path is not None and sink is not None:
+            problem = str(sink.error) if sink.error is not None else ""
+            self.message.emit("error" if problem else "info", problem or tr("Recorded {path}", path=path))
+            self.refresh()
+        self.changed.emit()
+
+    def look(self, session: Session) -> None:
+        """End a recording that broke (the disk is full): the show goes on."""
+        if self._sink is not None and self._sink.error is not None:
+            self.end(session)
+
+    def snapshot(self, session: Session) -> None:
+        """Save what goes out now as a PNG file."""
+
+        def take() -> Path:
+            path = _new_path(lambda: _free(self.pictures, ".png"))
+            session.snapshot(path)
+            return path
+
+        self._jobs.submit(take, lambda path: self.message.emit("info", tr("Saved {path}", path=path)), soon=True)
+
+    def refresh(self) -> None:
+        """List the recordings again, newest first."""
+
+        def listed() -> tuple[Path, ...]:
+            files = [path for path in self.videos.glob("*.mp4") if ".recording" not in path.name]
+            return tuple(sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_LISTED])
+
+        def done(found: tuple[Path, ...]) -> None:
+            self.recordings = found
+            self.changed.emit()
+
+        self._jobs.submit(listed, done)
+
+
+def _new_path(make: Callable[[], Path]) -> Path:
+    from didlive.errors import OutputFailed
+
+    try:
+        return make()
+    except OSError as error:
+        raise OutputFailed(f"{error.filename} cannot be written ({error.strerror})") from error
