@@ -1,4 +1,4 @@
-"""What `--demo` plays: a portrait that comes with a dependency, and a short recorded performance that comes with us."""
+"""What there is to play at once: portraits that come with dependencies, and a short recorded performance of ours."""
 
 from __future__ import annotations
 
@@ -8,17 +8,28 @@ from pathlib import Path
 
 from .errors import BadInput
 
-PORTRAIT = Path("mpl-data", "sample_data", "grace_hopper.jpg")
+GRACE_HOPPER = ("Grace Hopper", "matplotlib", Path("mpl-data", "sample_data", "grace_hopper.jpg"))
+ASTRONAUT = ("Eileen Collins", "skimage", Path("data", "astronaut.png"))
+
+
+def _installed(package: str, file: Path) -> Path | None:
+    """Return the path of a package's file without importing the package, or None."""
+    spec = find_spec(package)
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    return next((path for folder in folders if (path := Path(folder) / file).is_file()), None)
+
+
+def sample_portraits() -> tuple[tuple[str, Path], ...]:
+    """Return (name, path) of the built-in portraits that are there, all in the public domain: Grace Hopper (US Navy,
+    from Matplotlib's sample data) and Eileen Collins (NASA, from scikit-image's)."""
+    found = ((name, _installed(package, file)) for name, package, file in (GRACE_HOPPER, ASTRONAUT))
+    return tuple((name, path) for name, path in found if path is not None)
 
 
 def demo_portrait() -> Path:
-    """Return Grace Hopper's official portrait (US Navy, public domain) from Matplotlib's sample data, without importing
-    Matplotlib. Raises BadInput when it is not there."""
-    spec = find_spec("matplotlib")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / PORTRAIT
-        if path.is_file():
-            return path
+    """Return the first built-in portrait. Raises BadInput when there is none."""
+    for _, path in sample_portraits():
+        return path
     raise BadInput("the built-in portrait (Matplotlib's sample data) is not installed; name one with --portrait")
 
 

@@ -199,15 +199,20 @@ class Verdict:
 
 def check_portrait(path: Path | str, face: int | None = None) -> Verdict:
     """Judge a picture as a portrait; BadInput's message becomes the first note of an unusable one."""
+    return examine(path, face)[0]
+
+
+def examine(path: Path | str, face: int | None = None) -> tuple[Verdict, Portrait | None]:
+    """Judge a picture as `check_portrait` does; return with it the loaded portrait, None for an unusable one."""
     try:
         portrait = load_portrait(path, face)
     except BadInput as error:
-        return Verdict(False, 0, 0.0, 0.0, 0.0, (str(error),))
+        return Verdict(False, 0, 0.0, 0.0, 0.0, (str(error),)), None
     _, y0, _, y1 = landmark_box(portrait.face.landmarks)
     pitch, yaw, _ = euler_deg(head_rotation(portrait.face))
     notes = list(portrait.warnings)
     notes += _light(portrait)
-    return Verdict(True, portrait.faces, y1 - y0, yaw, pitch, tuple(notes))
+    return Verdict(True, portrait.faces, y1 - y0, yaw, pitch, tuple(notes)), portrait
 
 
 def _light(portrait: Portrait) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,13 @@ VERSION = 1
 
 
 def setting(default: Any, help: str, low: float | None = None, high: float | None = None, unit: str = "",
-            choices: tuple[str, ...] = ()) -> Any:
-    """Declare one setting: its default, a sentence for people, its range and unit, or its choices."""
-    return field(default=default, metadata={"help": help, "low": low, "high": high, "unit": unit, "choices": choices})
+            choices: tuple[str, ...] = (), kind: str = "") -> Any:
+    """Declare one setting: its default, a sentence for people, its range and unit, or its choices.
+
+    kind: what a text stands for: `color` (#rrggbb) or `picture` (a file; may be empty); else "".
+    """
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "unit": unit, "choices": choices,
+                                            "kind": kind})
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,7 @@ class Idle:
 class MotionSettings:
     """From tracking to the portrait's landmarks."""
 
+    strength: float = setting(1.0, "expression strength: brows, lips, mouth opening and, in part, lids", 0.0, 2.0)
     gains: Gains = field(default_factory=Gains)
     limits: Limits = field(default_factory=Limits)
     smoothing: Smoothing = field(default_factory=Smoothing)
@@ -94,6 +101,9 @@ class MotionSettings:
     relative: bool = setting(True, "move relative to the performer's neutral face; off copies the pose absolutely")
     auto_neutral: bool = setting(True, "search for a better neutral face while running")
     mirror: bool = setting(False, "swap left and right")
+    look_at_camera: float = setting(0.0, "how much the eyes look straight at the viewer instead of following", 0.0, 1.0)
+    blink: str = setting("performer", "performer: blinks follow you; automatic: the portrait blinks by itself; open: "
+                         "the eyes stay open", choices=("performer", "automatic", "open"))
     region: str = setting("all", "the parts that follow the performer: all, mouth (lips is the same), eyes (lids and "
                           "look), expression (the face without the head), or pose (the head without the face)",
                           choices=tuple(REGIONS))
@@ -115,8 +125,27 @@ class OutputSettings:
 
     size: str = setting("512", "512, 720p, 1080p, WIDTHxHEIGHT, source (the portrait's own pixels), or auto (the same, "
                                 "within 512 to 1080 px for a head)")
-    framing: str = setting("head", "head: crop around the head; full: the whole portrait", choices=("head", "full"))
+    framing: str = setting("head", "head: crop around the head; bust: head and shoulders; full: the whole portrait",
+                           choices=("head", "bust", "full"))
     rate_hz: float = setting(30.0, "frames per second", 1.0, 120.0, "Hz")
+    background: str = setting("picture", "what is behind the person: picture (as it is), blur, color, green (for "
+                              "keying), image (of your own), or transparent where the output can (else the color)",
+                              choices=("picture", "blur", "color", "green", "image", "transparent"))
+    background_color: str = setting("#303034", "colour behind the person, as #rrggbb", kind="color")
+    background_image: str = setting("", "picture file shown behind the person", kind="picture")
+    mirror: bool = setting(False, "flip the picture that goes out")
+
+
+@dataclass(frozen=True)
+class WindowSettings:
+    """The desktop window; nothing here changes what goes out."""
+
+    language: str = setting("system", "language of the window", choices=("system", "en", "zh_CN"))
+    theme: str = setting("system", "colours of the window", choices=("system", "dark", "light"))
+    mirror_preview: bool = setting(False, "show the preview mirrored; what goes out stays as it is")
+    kiosk_seconds: float = setting(20.0, "time until the next portrait in kiosk mode", 1.0, 3600.0, "s")
+    portrait: str = setting("", "the portrait played last, by its key in the library")
+    performer: str = setting("", "the performer's profile in use; empty: calibrated at each start")
 
 
 @dataclass(frozen=True)
@@ -126,6 +155,7 @@ class Settings:
     motion: MotionSettings = field(default_factory=MotionSettings)
     camera: CameraSettings = field(default_factory=CameraSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
+    window: WindowSettings = field(default_factory=WindowSettings)
     generator: str = setting("warp", "how the portrait is drawn", choices=("warp", "still"))
 
 
@@ -137,37 +167,93 @@ def check(value: Any, meta: Any, name: str) -> Any:
         raise BadInput(f"{name} = {value} is out of range; use {low} to {high}{unit}")
     if choices and value not in choices:
         raise BadInput(f"{name} = {value!r} is unknown; use one of: {', '.join(choices)}")
+    if meta.get("kind") == "color" and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        raise BadInput(f"{name} = {value!r} is no colour; write it as #rrggbb, for example #303034")
     return value
 
 
-def from_dict(kind: type, data: dict[str, Any], path: str = "") -> Any:
-    """Build a settings dataclass from nested dictionaries. Raises BadInput for an unknown name, wrong type or range."""
-    known = {f.name: f for f in dataclasses.fields(kind)}
+def overlay(node: Any, tree: dict[str, Any], path: str = "") -> Any:
+    """Return the settings `node` (all, or a part whose dotted name is `path` and ends in a dot) with the values of the
+    nested dictionaries laid over it. Raises BadInput for an unknown name, wrong type or range."""
+    known = {f.name: f for f in dataclasses.fields(node)}
     values: dict[str, Any] = {}
-    for name, value in data.items():
+    for name, value in tree.items():
         full = f"{path}{name}"
         if name not in known:
             raise BadInput(f"unknown setting {full}; known here: {', '.join(sorted(known))}")
-        default = getattr(kind(), name)
-        if dataclasses.is_dataclass(default):
+        present = getattr(node, name)
+        if dataclasses.is_dataclass(present):
             if not isinstance(value, dict):
                 raise BadInput(f"{full} must be a table, not {value!r}")
-            values[name] = from_dict(type(default), value, f"{full}.")
+            values[name] = overlay(present, value, f"{full}.")
             continue
-        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(present, float) and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
-        if type(value) is not type(default):
-            raise BadInput(f"{full} must be of type {type(default).__name__}, not {value!r}")
+        if type(value) is not type(present):
+            raise BadInput(f"{full} must be of type {type(present).__name__}, not {value!r}")
         values[name] = check(value, known[name].metadata, full)
-    return kind(**values)
+    return dataclasses.replace(node, **values)
+
+
+def from_dict(kind: type, data: dict[str, Any]) -> Any:
+    """Build a settings dataclass from nested dictionaries. Raises BadInput for an unknown name, wrong type or range."""
+    return overlay(kind(), data)
+
+
+def walk(node: Any, path: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
+    """Yield dotted name, field and value of every single setting, in the order of the tree."""
+    for f in dataclasses.fields(node):
+        value = getattr(node, f.name)
+        if dataclasses.is_dataclass(value):
+            yield from walk(value, f"{path}{f.name}.")
+        else:
+            yield f"{path}{f.name}", f, value
+
+
+def get(settings: Any, path: str) -> Any:
+    """Return the value, or the group of values, with the dotted name `path`. Raises BadInput for an unknown name."""
+    node, before = settings, ""
+    for part in path.split("."):
+        known = [f.name for f in dataclasses.fields(node)] if dataclasses.is_dataclass(node) else []
+        if part not in known:
+            raise BadInput(f"unknown setting {before}{part}; known here: {', '.join(sorted(known))}")
+        node, before = getattr(node, part), f"{before}{part}."
+    return node
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    """Return nested dictionaries that hold only `value` at the dotted name `path`."""
+    for part in reversed(path.split(".")):
+        value = {part: value}
+    return value
+
+
+def changed(settings: Settings, path: str, value: Any) -> Settings:
+    """Return the settings with one value changed. Raises BadInput for an unknown name, wrong type or range."""
+    return overlay(settings, nested(path, value))
+
+
+def difference(settings: Any, base: Any) -> dict[str, Any]:
+    """Return as nested dictionaries what differs from `base`: overlay(base, difference(settings, base)) == settings."""
+    tree: dict[str, Any] = {}
+    for f in dataclasses.fields(settings):
+        value, before = getattr(settings, f.name), getattr(base, f.name)
+        if value != before:
+            tree[f.name] = difference(value, before) if dataclasses.is_dataclass(value) else value
+    return tree
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a TOML file. Raises BadInput, calling it `what`, when it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"{what} {path} cannot be read: {error}") from error
 
 
 def load(path: Path) -> Settings:
     """Read settings from a TOML file. Raises BadInput when it cannot be read or used."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"settings file {path} cannot be read: {error}") from error
+    data = read_toml(path, "settings file")
     version = data.pop("version", VERSION)
     if version != VERSION:
         raise BadInput(f"settings file {path} has version {version}; this didlive reads version {VERSION}")
@@ -176,24 +262,31 @@ def load(path: Path) -> Settings:
 
 def dump(settings: Settings) -> str:
     """Return the settings as TOML text that `load` reads back."""
-    lines = [f"version = {VERSION}"]
+    return to_toml({"version": VERSION, **dataclasses.asdict(settings)})
+
+
+def to_toml(tree: dict[str, Any]) -> str:
+    """Return nested dictionaries of texts, numbers and truth values as TOML text."""
+    lines: list[str] = []
+
+    def text(value: str) -> str:
+        # JSON's escapes are TOML's too, but for the one control character that JSON lets through.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+    def key(name: str) -> str:
+        return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else text(name)
 
     def literal(value: Any) -> str:
-        if isinstance(value, bool):
-            return str(value).lower()
-        if isinstance(value, str):
-            # JSON's escapes are TOML's too, but for the one control character that JSON lets through.
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        return repr(value)
+        return str(value).lower() if isinstance(value, bool) else text(value) if isinstance(value, str) else repr(value)
 
-    def table(node: Any, path: str) -> None:
-        plain = [f for f in dataclasses.fields(node) if not dataclasses.is_dataclass(getattr(node, f.name))]
-        nested = [f for f in dataclasses.fields(node) if dataclasses.is_dataclass(getattr(node, f.name))]
+    def table(node: dict[str, Any], path: str) -> None:
+        plain = {name: value for name, value in node.items() if not isinstance(value, dict)}
         if path and plain:
             lines.append(f"\n[{path}]")
-        lines.extend(f"{f.name} = {literal(getattr(node, f.name))}" for f in plain)
-        for f in nested:
-            table(getattr(node, f.name), f"{path}.{f.name}" if path else f.name)
+        lines.extend(f"{key(name)} = {literal(value)}" for name, value in plain.items())
+        for name, value in node.items():
+            if isinstance(value, dict):
+                table(value, f"{path}.{key(name)}" if path else key(name))
 
-    table(settings, "")
-    return "\n".join(lines) + "\n"
+    table(tree, "")
+    return "\n".join(lines).lstrip("\n") + "\n"

@@ -91,6 +91,31 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranges:
+    """How far one performer's face goes; the defaults are the typical person's.
+
+    lids: (2,) float32 opening of closed lids over that of the neutral eye (image left, image right), as the tracker
+    sees it. blink: (2,) float32 blink score of closed lids. jaw, brows: rise of the score over neutral, 0..1.
+    turn_deg: the widest turn, to the side that turns less.
+    """
+
+    lids: F32 = field(default_factory=lambda: np.full(2, 0.38, np.float32))
+    blink: F32 = field(default_factory=lambda: np.full(2, 0.62, np.float32))
+    jaw: float = 0.65
+    brows: float = 0.6
+    turn_deg: float = 28.0
+
+
+@dataclass(frozen=True, slots=True)
+class Performer:
+    """A person who drives portraits: numbers, no picture. `neutral` is the relaxed face, not mirrored."""
+
+    name: str
+    neutral: Measure
+    ranges: Ranges = field(default_factory=Ranges)
+
+
+@dataclass(frozen=True, slots=True)
 class Motion:
     """The performer's motion: `now` against the performer's own `neutral`.
 

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from didlive.errors import BadInput
-from didlive.settings import VERSION, Settings, dump, from_dict, load
+from didlive.settings import (
+    VERSION,
+    Gains,
+    Settings,
+    changed,
+    difference,
+    dump,
+    from_dict,
+    get,
+    load,
+    nested,
+    overlay,
+    to_toml,
+    walk,
+)
 
-
-def leaves(kind: type, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield the dotted name, default and metadata of every setting."""
-    for f in dataclasses.fields(kind):
-        default = getattr(kind(), f.name)
-        if dataclasses.is_dataclass(default):
-            yield from leaves(type(default), f"{path}{f.name}.")
-        else:
-            yield f"{path}{f.name}", default, f.metadata
-
-
-LEAVES = list(leaves(Settings))
-
-
-def nested(name: str, value: Any) -> dict[str, Any]:
-    for part in reversed(name.split(".")):
-        value = {part: value}
-    return value
+LEAVES = [(path, default, field.metadata) for path, field, default in walk(Settings())]
 
 
 def other(default: Any, meta: Any) -> Any:
@@ -39,6 +35,8 @@ def other(default: Any, meta: Any) -> Any:
         return not default
     if meta["choices"]:
         return next(c for c in meta["choices"] if c != default)
+    if meta["kind"] == "color":
+        return "#00fF7a"
     if isinstance(default, str):
         return 'C:\\clips\\"Zoë" 顔 😀\n\ttab, bell \a, delete \x7f'
     if meta["low"] is None:
@@ -58,9 +56,9 @@ def test_the_defaults_survive_a_round_trip(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "default", "meta"), LEAVES, ids=[leaf[0] for leaf in LEAVES])
 def test_every_setting_survives_a_round_trip(tmp_path: Path, name: str, default: Any, meta: Any) -> None:
-    changed = from_dict(Settings, nested(name, other(default, meta)))
-    assert changed != Settings()
-    assert load(save(tmp_path, dump(changed))) == changed
+    new = from_dict(Settings, nested(name, other(default, meta)))
+    assert new != Settings()
+    assert load(save(tmp_path, dump(new))) == new
 
 
 @pytest.mark.parametrize(("name", "default", "meta"), LEAVES, ids=[leaf[0] for leaf in LEAVES])
@@ -82,6 +80,8 @@ def test_what_is_out_of_range_or_of_the_wrong_type_is_refused_by_name(name: str,
         wrong += [float("nan"), float("inf")]
     if meta["choices"]:
         wrong.append("no such choice")
+    if meta["kind"] == "color":
+        wrong += ["", "red", "#12345", "#1234567", "303034"]
     for value in wrong:
         with pytest.raises(BadInput, match=name.replace(".", r"\.")):
             from_dict(Settings, nested(name, value))
@@ -127,3 +127,42 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
     with pytest.raises(BadInput, match="cannot be read") as caught:
         load(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "default", "meta"), LEAVES, ids=[leaf[0] for leaf in LEAVES])
+def test_one_value_is_changed_and_found_as_the_difference(name: str, default: Any, meta: Any) -> None:
+    value = other(default, meta)
+    settings = changed(Settings(), name, value)
+    assert get(settings, name) == value and get(Settings(), name) == default
+    assert difference(settings, Settings()) == nested(name, value)
+    assert overlay(Settings(), difference(settings, Settings())) == settings
+    assert changed(settings, name, default) == Settings()
+
+
+def test_the_same_settings_do_not_differ() -> None:
+    assert difference(Settings(), Settings()) == {}
+    assert overlay(Settings(), {}) == Settings()
+
+
+def test_an_overlay_keeps_what_it_does_not_name() -> None:
+    base = changed(Settings(), "motion.gains.jaw", 1.5)
+    laid = overlay(base, {"motion": {"gains": {"mouth": 2}}})
+    assert laid.motion.gains == Gains(jaw=1.5, mouth=2.0)
+
+
+@pytest.mark.parametrize("name", ["", "motion.", "motion.ears", "motion.strength.x", "motion..gains"])
+def test_an_unknown_name_cannot_be_read_or_changed(name: str) -> None:
+    with pytest.raises(BadInput, match=r"unknown setting|must be"):
+        get(Settings(), name)
+    with pytest.raises(BadInput, match=r"unknown setting|must be"):
+        changed(Settings(), name, 1)
+
+
+def test_a_group_can_be_read() -> None:
+    assert get(Settings(), "motion.gains") == Gains()
+
+
+def test_any_name_can_be_a_key_in_toml() -> None:
+    tree = {"plain": 1, 'with "quotes" and spaces': True, "顔": {"a.b": "x", "deeper": {"y": 0.5}}}
+    assert tomllib.loads(to_toml(tree)) == tree
+    assert to_toml({}) == "\n"

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..disk import explain
 from ..errors import OutputFailed
 from ..seams import StreamFormat
-from ..sinks.files import explain
 from ..sinks.video import Mp4Sink
 from ..types import U8, Frame
 

@@ -2,59 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from ..disk import explain, remove, sync
 from ..errors import OutputFailed
 from ..seams import StreamFormat
 from ..types import Frame
 
 
-def explain(error: Exception, path: Path) -> OutputFailed:
-    """Turn an error of the operating system or an encoder into one line about `path`."""
-    code = getattr(error, "errno", None)
-    if code in (errno.ENOSPC, errno.EDQUOT):
-        return OutputFailed(f"{path} was not written: the disk is full")
-    if code == errno.EFBIG:
-        return OutputFailed(f"{path} was not written: the disk takes no file of this size")
-    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputFailed(f"{path} was not written: no permission to write in {path.parent}")
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return OutputFailed(f"{path} was not written: {reason}")
-
-
 def as_url(path: Path) -> str:
     """Return `path` for FFmpeg, which would take `a:b.mp4` for a protocol called `a`."""
     return f"file:{path.absolute()}"
-
-
-def sync(path: Path) -> None:
-    """Force a file's bytes, or a folder's names where the system can do that, to the disk."""
-    if path.is_dir():
-        if os.name != "posix":
-            return
-        handle = os.open(path, os.O_RDONLY)
-    else:
-        handle = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def remove(path: Path) -> None:
-    """Delete a file or a folder with its content; what is already gone is fine."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink()
 
 
 def refuse_sources(out: Path, sources: Iterable[Path | str]) -> None:

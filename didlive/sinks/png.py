@@ -8,10 +8,11 @@ from pathlib import Path
 
 import cv2
 
+from ..disk import sync
 from ..errors import OutputFailed
 from ..seams import StreamFormat
 from ..types import Frame
-from .files import FileSink, sync
+from .files import FileSink
 
 
 class PngFolderSink(FileSink):

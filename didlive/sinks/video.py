@@ -12,10 +12,11 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
+from ..disk import sync
 from ..errors import OutputFailed
 from ..seams import StreamFormat
 from ..types import U8, Frame
-from .files import FileSink, as_url, sync
+from .files import FileSink, as_url
 from .sound import ClipSound
 
 CLOCK_HZ = 90_000

@@ -19,10 +19,10 @@ import pytest
 from PIL import Image
 
 from didlive import registry
+from didlive.disk import explain
 from didlive.errors import OutputFailed
 from didlive.seams import Sink, StreamFormat
 from didlive.sinks import sink_for
-from didlive.sinks.files import explain
 from didlive.types import U8, Frame, Stamp
 
 WIDTH, HEIGHT, RATE_HZ = 96, 64, 20.0
