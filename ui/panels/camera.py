@@ -1,0 +1,229 @@
+"""The camera panel: what drives the portrait, the neutral face, and who performs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+)
+
+from didlive.settings import Settings
+from ui.i18n import say, tr
+
+from .controls import aligned, guard_wheel, line
+from .faces import FaceHint
+from .glyphs import GlyphButton
+from .panel import Panel, Section, note
+from .wizard import RangeDialog
+
+if TYPE_CHECKING:
+    from didlive.session import Stats
+    from ui.studio import Studio
+
+SIZES = ((640, 480), (1280, 720), (1920, 1080))
+COUNTDOWN_S = 3
+CLIPS = "*.mp4 *.mov *.m4v *.mkv *.webm *.avi *.gif *.npz"
+FILE = object()
+
+
+def wide_combo() -> QComboBox:
+    """Return a combo box that takes the room there is, and no more."""
+    combo = QComboBox()
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(12)
+    guard_wheel(combo)
+    return combo
+
+
+class CameraPanel(Panel):
+    """Cameras by name, files and the built-in motion; calibration with a countdown; performers."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__(studio)
+        self._build_camera()
+        self._build_neutral()
+        self._build_performer()
+        self.column.addStretch(1)
+        studio.cameras_changed.connect(lambda _: self._show_cameras())
+        studio.driver_changed.connect(self._show_cameras)
+        studio.stats_changed.connect(self._show_stats)
+        studio.countdown.connect(self._show_countdown)
+        studio.performers_changed.connect(self._show_performers)
+        self.retranslate()
+        self.show_settings(studio.settings)
+
+    def _build_camera(self) -> None:
+        self.cameras, self.refresh = wide_combo(), GlyphButton("refresh")
+        self.cameras.activated.connect(self._choose)
+        self.refresh.clicked.connect(self.studio.refresh_cameras)
+        self.driving = note()
+        self.size_label, self.sizes = QLabel(), wide_combo()
+        self.sizes.activated.connect(self._choose_size)
+        self.rate, self.mirror = self.form("camera.rate_hz"), self.form("motion.mirror")
+        self.rate.add_line(self.size_label, self.sizes)
+        box = QVBoxLayout()
+        box.setSpacing(8)
+        box.addLayout(line(self.cameras, self.refresh))
+        box.addWidget(self.driving)
+        box.addWidget(self.rate)
+        box.addWidget(self.mirror)
+        self.camera = Section(box)
+        self.column.addWidget(self.camera)
+
+    def _build_neutral(self) -> None:
+        self.face, self.ask = FaceHint(), note(quiet=False)
+        self.calibrate = QPushButton()
+        self.calibrate.clicked.connect(lambda: self.studio.recalibrate(COUNTDOWN_S))
+        words = QVBoxLayout()
+        words.addWidget(self.ask, 1)
+        words.addWidget(self.calibrate)
+        top = line(self.face, spacing=12)
+        top.addLayout(words, 1)
+        box = QVBoxLayout()
+        box.setSpacing(8)
+        box.addLayout(top)
+        box.addWidget(self.form("motion.auto_neutral"))
+        self.neutral = Section(box)
+        self.column.addWidget(self.neutral)
+
+    def _build_performer(self) -> None:
+        self.performers, self.delete = wide_combo(), GlyphButton("trash")
+        self.performers.activated.connect(lambda at: self.studio.use_performer(self.performers.itemData(at)))
+        self.delete.clicked.connect(self._ask_delete)
+        self.measure, self.about = QPushButton(), note()
+        self.measure.clicked.connect(self._open_wizard)
+        box = QVBoxLayout()
+        box.setSpacing(8)
+        box.addLayout(line(self.performers, self.delete))
+        box.addWidget(self.measure)
+        box.addWidget(self.about)
+        self.performer = Section(box)
+        self.column.addWidget(self.performer)
+
+    # What is shown.
+
+    def show_settings(self, settings: Settings) -> None:
+        """Show the values that hold now."""
+        super().show_settings(settings)
+        self._show_cameras()
+        self._show_sizes(settings)
+        self._show_performers()
+
+    def _show_cameras(self) -> None:
+        wanted = self.studio.settings.camera.name
+        combo = self.cameras
+        with QSignalBlocker(combo):
+            combo.clear()
+            at = -1
+            for choice in self.studio.cameras:
+                combo.addItem(choice.name or tr("Camera {number}", number=choice.index), str(choice.index))
+                combo.setItemData(combo.count() - 1, choice.path, Qt.ItemDataRole.ToolTipRole)
+                named = not wanted.isdecimal() and wanted.lower() in choice.name.lower()
+                if at < 0 and wanted and (wanted in (str(choice.index), choice.path) or named):
+                    at = combo.count() - 1
+            combo.addItem(tr("Built-in motion (no camera)"), "")
+            if at < 0 and wanted and not wanted.isdecimal():
+                combo.addItem(Path(wanted).name, wanted)
+                at = combo.count() - 1
+            combo.addItem(tr("A video or motion file…"), FILE)
+            combo.setCurrentIndex(at if at >= 0 else combo.findData(""))
+        self._show_driving()
+
+    def _show_driving(self, delivered: str = "") -> None:
+        lines = [tr("Driven by {name}", name=say(self.studio.driving)), *([delivered] if delivered else [])]
+        if not self.studio.cameras:
+            lines.append(tr("No camera is connected; plug one in and it appears here."))
+        self.driving.setText("\n".join(lines))
+
+    def _show_stats(self, stats: Stats) -> None:
+        session = self.studio.session
+        newest = session.tracking.peek() if session is not None and self.studio.cameras else None
+        size = newest.size if newest is not None else (0, 0)
+        self._show_driving(tr("It delivers {width} × {height} px", width=size[0], height=size[1]) if size[0] else "")
+
+    def _show_sizes(self, settings: Settings) -> None:
+        now = (settings.camera.width, settings.camera.height)
+        with QSignalBlocker(self.sizes):
+            self.sizes.clear()
+            for width, height in sorted({*SIZES, now}):
+                self.sizes.addItem(f"{width} × {height} px", (width, height))
+            self.sizes.setCurrentText(f"{now[0]} × {now[1]} px")
+
+    def _show_countdown(self, left: int) -> None:
+        self.face.show_pose("neutral", left, 1 - left / COUNTDOWN_S if left else 0.0)
+        self.calibrate.setEnabled(left == 0)
+
+    def _show_performers(self) -> None:
+        combo, using = self.performers, self.studio.settings.window.performer
+        with QSignalBlocker(combo):
+            combo.clear()
+            combo.addItem(tr("Anybody (calibrated at the start)"), "")
+            for name in self.studio.performers:
+                combo.addItem(name, name)
+            combo.setCurrentIndex(max(0, combo.findData(using)))
+        self.delete.setEnabled(combo.currentIndex() > 0)
+
+    # What people do.
+
+    def _choose(self, at: int) -> None:
+        data = self.cameras.itemData(at)
+        self._show_cameras()
+        if data is not FILE:
+            self.studio.choose_camera(data)
+            return
+        dialog = QFileDialog(self, tr("Choose a video or motion file"), "", f"{tr('Videos and motion')} ({CLIPS})")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.studio.choose_camera)
+        dialog.open()
+
+    def _choose_size(self, at: int) -> None:
+        width, height = self.sizes.itemData(at)
+        self.studio.apply_overlay({"camera": {"width": width, "height": height}}, self.sizes.itemText(at))
+
+    def _open_wizard(self) -> None:
+        dialog = RangeDialog(self.studio)
+        dialog.setParent(self, Qt.WindowType.Dialog)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _ask_delete(self) -> None:
+        name = self.performers.currentData()
+        dialog = QMessageBox(QMessageBox.Icon.Question, tr("Delete the performer"),
+                             tr("Delete what was measured of “{name}”?", name=name),
+                             QMessageBox.StandardButton.Cancel, self)
+        button = dialog.addButton(tr("Delete"), QMessageBox.ButtonRole.DestructiveRole)
+        button.clicked.connect(lambda: self.studio.delete_performer(name))
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def retranslate(self) -> None:
+        super().retranslate()
+        self.camera.set_title(tr("What drives the portrait"))
+        self.cameras.setAccessibleName(tr("Camera"))
+        self.refresh.name_it(tr("Look for cameras again"))
+        self.size_label.setText(tr("Format"))
+        self.sizes.setAccessibleName(tr("Format"))
+        self.sizes.setToolTip(tr("The size to ask the camera for; it may answer with another"))
+        self.neutral.set_title(tr("Neutral face"))
+        self.face.setAccessibleName(tr("A relaxed face with closed mouth"))
+        self.ask.setText(tr("Look straight into the camera, relaxed, with your mouth closed."))
+        self.calibrate.setText(tr("&Calibrate"))
+        self.calibrate.setToolTip(tr("Counts to three, then takes your face as neutral"))
+        self.performer.set_title(tr("Who performs"))
+        self.performers.setAccessibleName(tr("Performer"))
+        self.delete.name_it(tr("Delete the performer"))
+        self.measure.setText(tr("&Measure my face…"))
+        self.about.setText(tr("Learns how far your eyes, mouth, brows and head go. Only numbers are kept."))
+        aligned(self.rate)
+        self.show_settings(self.studio.settings)
+
