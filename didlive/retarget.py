@@ -54,7 +54,11 @@ OWN_EXPRESSION = ("mouthSmile", "mouthStretch", "mouthFrown", "mouthPucker", "mo
 TYPICAL = 0.5
 BROW_LOW = 0.9
 # Of a drawn movement the tracker sees a part, and so it does of the performer's: what it reports was more.
-MOUTH_SEEN, BROWS_SEEN = 1.1, 1.25
+MOUTH_SEEN, BROWS_SEEN = 1.1, 1.5
+# Lips rolled in, pressed or pushed forward show by shading that no warp draws: their outline moves this much further.
+FAINT = {"mouthRoll": 1.0, "mouthPress": 1.0, "mouthPucker": 0.5, "mouthFunnel": 0.5}
+_FAINT = np.array([sum(extra for start, extra in FAINT.items() if name.startswith(start)) for name in BLENDSHAPES],
+                  dtype=np.float32)
 # Logits that a unit of blendshape movement is worth, and the movement at which the whole missing way is gone.
 LOGITS, PUSH_SPAN = 5.5, 0.4
 # Performer's lid apertures under this (in mouth widths) are closed lips.
@@ -185,7 +189,7 @@ class Retargeter:
         # In the direction of the expression the way is longer, away from it there is none.
         push[~self._pushed | (wanted < 0)] = 0
         delta = shape - motion.neutral.shape
-        moved = np.tensordot(TYPICAL * wanted + push, expression_modes(), 1)
+        moved = np.tensordot((TYPICAL + _FAINT) * wanted + push, expression_modes(), 1)
         return (shape - TYPICAL * delta + moved).astype(np.float32)
 
     def _expression(self, now: Measure, neutral: Measure) -> F32:

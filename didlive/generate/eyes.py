@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ..geometry import EYE_CORNERS, EYE_RINGS, IRISES
 from ..types import F32, U8
@@ -20,7 +21,8 @@ class Eye:
     """One eyeball and its lid edges.
 
     white: (h, w, 3) float32 RGB without iris; iris: (h, w, 4) float32 premultiplied RGBA (0..255); edge: (h, w, 3)
-    float32, what the lid edges (lashes, lines, shadow) add to plain lid skin. All at (x0, y0) px of the crop.
+    float32, what the lid edges (lashes, lines, shadow) add to plain lid skin; lash: the same, what stays of it when the
+    eye is closed. All at (x0, y0) px of the crop.
     centre (2,) px and radius px of the iris. band: (32, 2) px, the eye ring and the same ring further out. around:
     (h, w) float32, 1 where the eye and its lids are: skin drawn from elsewhere hides it (the nose of a turned head).
     """
@@ -29,6 +31,7 @@ class Eye:
     white: F32
     iris: F32
     edge: F32
+    lash: F32
     x0: int
     y0: int
     centre: F32
@@ -38,7 +41,12 @@ class Eye:
 
 
 # Width of the lid edges above and below the eye, in eye widths.
-EDGE_ABOVE, EDGE_BELOW = 0.13, 0.085
+EDGE_ABOVE, EDGE_BELOW = 0.19, 0.085
+# A closed lid: share of its colour that comes from the skin below the eye, its least brightness against that skin, and
+# how much darker it is at the fold.
+LID_FROM_BELOW, LID_LIGHT, FOLD_SHADE = 0.6, 0.86, 0.15
+# What stays of the lid edge when the lid is closed: dark pixels up to this far from it, in eye widths.
+LASH, LASH_LINE = 0.065, 0.9
 _RING = 16
 _BAND_TRIANGLES = np.array([t for i in range(_RING) for t in (
     (i, _RING + i, (i + 1) % _RING), ((i + 1) % _RING, _RING + i, _RING + (i + 1) % _RING))], dtype=np.int32)
@@ -71,10 +79,60 @@ def paint_out(image: U8, landmarks: F32) -> U8:
         patch = image[y0:y1, x0:x1].astype(np.float32)
         h, w = patch.shape[:2]
         hole = polygon_mask(np.maximum(outer, 0), int(x0), int(y0), w, h)
-        filled = fill_holes(patch, (hole < 0.01).astype(np.float32))
-        soft = cv2.GaussianBlur(hole, (0, 0), max(0.6, 0.02 * width))[:, :, None]
-        out[y0:y1, x0:x1] = np.clip(patch * (1 - soft) + filled * soft + 0.5, 0, 255).astype(np.uint8)
+        skin = _lid_skin(image, ring, (int(x0), int(y0)), (w, h))
+        soft = cv2.GaussianBlur(hole, (0, 0), max(0.6, 0.03 * width))[:, :, None]
+        out[y0:y1, x0:x1] = np.clip(patch * (1 - soft) + skin * soft + 0.5, 0, 255).astype(np.uint8)
     return out
+
+
+def _lid_skin(image: U8, ring: F32, at: tuple[int, int], size: tuple[int, int]) -> F32:
+    """Return (h, w, 3) float32: what the skin of a closed lid looks like, for the patch of `size` (w, h) at `at` px.
+
+    The skin around an open eye is in the shadow of brow and fold; a lid that comes down turns to the light, about as
+    the skin under the eye does. So its colour is taken from there, and only in part from above.
+    """
+    axis = ring[8] - ring[0]
+    width = float(np.linalg.norm(axis))
+    along = axis / width
+    # Both rings run clockwise on the screen: this normal points down, to the cheek.
+    down = np.array([-along[1], along[0]], dtype=np.float32)
+    blurred = cv2.GaussianBlur(image, (0, 0), max(0.8, 0.03 * width))
+
+    def colours(points: npt.NDArray[np.floating]) -> F32:
+        px = np.clip(np.round(points), 0, [image.shape[1] - 1, image.shape[0] - 1]).astype(int)
+        return blurred[px[:, 1], px[:, 0]].astype(np.float32)
+
+    u = (ring - ring[0]) @ along / width
+    v = (ring - ring[0]) @ down / width
+    upper, lower = slice(1, 8), slice(15, 8, -1)
+    under = _line(u[lower], np.stack([colours(ring[lower] + k * width * down) for k in (0.22, 0.34, 0.46)]))
+    over = _line(u[upper], np.stack([colours(ring[upper] - k * width * down) for k in (0.18, 0.22, 0.26)]))
+    yy, xx = np.mgrid[0:size[1], 0:size[0]].astype(np.float32)
+    dx, dy = xx + at[0] - ring[0, 0], yy + at[1] - ring[0, 1]
+    x = np.clip((dx * along[0] + dy * along[1]) / width, 0, 1)
+    y = (dx * down[0] + dy * down[1]) / width
+    top, bottom = np.interp(x, u[:9], v[:9]), np.interp(x, np.append(u[lower], 1), np.append(v[lower], 0))
+    below = np.clip((y - top) / np.maximum(bottom - top, 0.05), 0, 1)[:, :, None]
+    above = np.clip((top - y) / EDGE_ABOVE, 0, 1)[:, :, None]
+    low = under[0] + x[:, :, None] * under[1]
+    high = over[0] + x[:, :, None] * over[1]
+    lid = LID_FROM_BELOW * low + (1 - LID_FROM_BELOW) * high
+    lid = lid * np.maximum(1, LID_LIGHT * low.sum(2, keepdims=True) / np.maximum(lid.sum(2, keepdims=True), 1))
+    return np.clip((lid + below * (low - lid)) * (1 - FOLD_SHADE * above**2), 0, 255).astype(np.float32)
+
+
+def _line(u: F32, samples: F32) -> F32:
+    """Return (2, 3): offset and slope of the colour along the eye, from (3, N, 3) samples at (N,) `u`.
+
+    The lighter half of the samples, since a bag, a lash or a frame is dark; then Theil and Sen's line (median of
+    slopes), so that a single glint or strand of hair does not count."""
+    order = np.argsort(samples.sum(2), axis=0)[:, :, None]
+    colour = np.take_along_axis(samples, order, 0)[1:].mean(0)
+    i, j = np.triu_indices(len(u), 1)
+    apart = np.abs(u[j] - u[i]) > 0.02
+    i, j = i[apart], j[apart]
+    slope = np.median((colour[j] - colour[i]) / (u[j] - u[i])[:, None], axis=0)
+    return np.stack([np.median(colour - u[:, None] * slope, axis=0), slope]).astype(np.float32)
 
 
 def polygon_mask(points: F32, x0: int, y0: int, width: int, height: int) -> F32:
@@ -108,11 +166,19 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
     alpha = np.clip((radius + soft - distance) / (2 * soft), 0, 1)[:, :, None]
     edge = patch - painted[y0:y1, x0:x1].astype(np.float32)
     band = _band(ring, width)
+    away = cv2.distanceTransform((inside < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    near = np.exp(-(away / (LASH * width)) ** 2)[:, :, None]
+    # The dark line of the lashes: as dark as the darkest tenth of the lid edge that shows.
+    rim = polygon_mask(band[_RING:], int(x0), int(y0), w, h) * (inside < 0.5) > 0.5
+    dark = edge[rim][edge[rim].sum(1) <= np.percentile(edge[rim].sum(1), 12)].mean(0) if rim.any() else np.zeros(3)
+    ends = np.clip(np.minimum(*(np.hypot(xx + x0 - c[0], yy + y0 - c[1]) for c in (a, b))) / (0.2 * width), 0, 1)
+    lash = np.minimum(np.minimum(edge, 0), np.minimum(dark, 0) * LASH_LINE * ends[:, :, None]) * near
     margin = max(2, round(0.14 * width))
     around = cv2.dilate(polygon_mask(band[_RING:], int(x0), int(y0), w, h),
                         cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1)))
-    return Eye(side, white, np.concatenate([iris * alpha, 255 * alpha], 2).astype(np.float32), edge, int(x0), int(y0),
-               centre, radius, band, np.asarray(cv2.GaussianBlur(around, (0, 0), 1.0), dtype=np.float32))
+    return Eye(side, white, np.concatenate([iris * alpha, 255 * alpha], 2).astype(np.float32), edge,
+               lash.astype(np.float32), int(x0), int(y0), centre, radius, band,
+               np.asarray(cv2.GaussianBlur(around, (0, 0), 1.0), dtype=np.float32))
 
 
 def _iris(landmarks: F32, side: int, width: float) -> tuple[F32, float]:
@@ -183,7 +249,9 @@ def draw_eye(out: U8, eye: Eye, source: F32, target: F32, opening: float, maps: 
     map_y = map_x.copy()
     rasterise(band - np.array([x0, y0], np.float32), eye.band - np.array([eye.x0, eye.y0], np.float32),
               _BAND_TRIANGLES, _BAND_ORDER, map_x, map_y)
-    edge = cv2.remap(eye.edge, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    open_share = min(max(opening, 0.0), 1.0)
+    edge = eye.lash + open_share * (eye.edge - eye.lash) if open_share < 1 else eye.edge
+    edge = cv2.remap(edge, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     if opening < 0.4:
         # Two lid edges meet in one line: without the eyeball between them nothing else smooths it.
         edge = cv2.GaussianBlur(edge, (0, 0), 0.5 + 0.5 * (1 - opening / 0.4))
