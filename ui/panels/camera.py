@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
-    QComboBox,
     QFileDialog,
     QLabel,
     QMessageBox,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
 )
 
 from didlive.settings import Settings
 from ui.i18n import say, tr
 
-from .controls import aligned, guard_wheel, line
+from .controls import RESET_PX, aligned, line, wide_combo
 from .faces import FaceHint
 from .glyphs import GlyphButton
 from .panel import Panel, Section, note
@@ -33,16 +31,6 @@ SIZES = ((640, 480), (1280, 720), (1920, 1080))
 COUNTDOWN_S = 3
 CLIPS = "*.mp4 *.mov *.m4v *.mkv *.webm *.avi *.gif *.npz"
 FILE = object()
-
-
-def wide_combo() -> QComboBox:
-    """Return a combo box that takes the room there is, and no more."""
-    combo = QComboBox()
-    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setMinimumContentsLength(12)
-    guard_wheel(combo)
-    return combo
 
 
 class CameraPanel(Panel):
@@ -63,20 +51,23 @@ class CameraPanel(Panel):
         self.show_settings(studio.settings)
 
     def _build_camera(self) -> None:
-        self.cameras, self.refresh = wide_combo(), GlyphButton("refresh")
+        self.cameras, self.refresh = wide_combo(), GlyphButton("refresh", RESET_PX)
         self.cameras.activated.connect(self._choose)
         self.refresh.clicked.connect(self.studio.refresh_cameras)
         self.driving = note()
         self.size_label, self.sizes = QLabel(), wide_combo()
         self.sizes.activated.connect(self._choose_size)
-        self.rate, self.mirror = self.form("camera.rate_hz"), self.form("motion.mirror")
-        self.rate.add_line(self.size_label, self.sizes)
+        self.format, self.rate, self.mirror = self.form(), self.form("camera.rate_hz"), self.form("motion.mirror")
+        self.format.add_line(self.size_label, self.sizes)
         box = QVBoxLayout()
         box.setSpacing(8)
         box.addLayout(line(self.cameras, self.refresh))
         box.addWidget(self.driving)
-        box.addWidget(self.rate)
-        box.addWidget(self.mirror)
+        rows = QVBoxLayout()
+        rows.setSpacing(4)
+        for form in (self.format, self.rate, self.mirror):
+            rows.addWidget(form)
+        box.addLayout(rows)
         self.camera = Section(box)
         self.column.addWidget(self.camera)
 
@@ -97,7 +88,7 @@ class CameraPanel(Panel):
         self.column.addWidget(self.neutral)
 
     def _build_performer(self) -> None:
-        self.performers, self.delete = wide_combo(), GlyphButton("trash")
+        self.performers, self.delete = wide_combo(), GlyphButton("trash", RESET_PX)
         self.performers.activated.connect(lambda at: self.studio.use_performer(self.performers.itemData(at)))
         self.delete.clicked.connect(self._ask_delete)
         self.measure, self.about = QPushButton(), note()
@@ -147,9 +138,10 @@ class CameraPanel(Panel):
 
     def _show_stats(self, stats: Stats) -> None:
         session = self.studio.session
-        newest = session.tracking.peek() if session is not None and self.studio.cameras else None
-        size = newest.size if newest is not None else (0, 0)
-        self._show_driving(tr("It delivers {width} × {height} px", width=size[0], height=size[1]) if size[0] else "")
+        info = session.camera_info if session is not None else None
+        rate = f"{info.rate_hz:.0f}" if info is not None and info.rate_hz else "?"
+        self._show_driving(tr("It delivers {width} × {height} px, {rate} fps", width=info.width, height=info.height,
+                              rate=rate) if info is not None and info.live else "")
 
     def _show_sizes(self, settings: Settings) -> None:
         now = (settings.camera.width, settings.camera.height)
@@ -224,6 +216,6 @@ class CameraPanel(Panel):
         self.delete.name_it(tr("Delete the performer"))
         self.measure.setText(tr("&Measure my face…"))
         self.about.setText(tr("Learns how far your eyes, mouth, brows and head go. Only numbers are kept."))
-        aligned(self.rate)
+        aligned(self.format, self.rate)
         self.show_settings(self.studio.settings)
 

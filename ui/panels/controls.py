@@ -34,7 +34,7 @@ from . import labels
 from .glyphs import GlyphButton
 
 SLIDER_STEPS = 100
-NUMBER_PX, COMBO_PX, RESET_PX = 80, 96, 22
+NUMBER_PX, RESET_PX = 80, 22
 
 
 class _WheelGuard(QObject):
@@ -52,6 +52,16 @@ def guard_wheel(*widgets: QWidget) -> None:
     for widget in widgets:
         widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         widget.installEventFilter(_WheelGuard(widget))
+
+
+def wide_combo() -> QComboBox:
+    """Return a combo box that takes the room there is, and no more."""
+    combo = QComboBox()
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(6)
+    guard_wheel(combo)
+    return combo
 
 
 def sentence(text: str) -> str:
@@ -72,6 +82,7 @@ class Row(QObject):
         self.path, self.field, self.default = path, field, field.default
         self.label = QLabel()
         self.reset = GlyphButton("reset", RESET_PX)
+        self._keep_room(True)
         self.reset.clicked.connect(lambda: self.reset_asked.emit(path))
         self.widgets: tuple[QWidget, ...] = ()
 
@@ -84,11 +95,21 @@ class Row(QObject):
         grid.addWidget(self.reset, line, 3)
         self.label.setBuddy(self.widgets[0])
 
+    def _keep_room(self, on: bool) -> None:
+        """Let the reset button take its room also while it is hidden, so that nothing moves when it appears."""
+        policy = self.reset.sizePolicy()
+        policy.setRetainSizeWhenHidden(on)
+        self.reset.setSizePolicy(policy)
+
     def set_visible(self, on: bool) -> None:
         """Show or hide the whole line."""
-        for widget in (self.label, *self.widgets):
+        self._keep_room(on)
+        for widget in self._parts():
             widget.setVisible(on)
         self.reset.setVisible(on and self.value() != self.default)
+
+    def _parts(self) -> tuple[QWidget, ...]:
+        return (self.label, *self.widgets)
 
     def show_value(self, value: Any) -> None:
         """Show `value` without emitting `edited`."""
@@ -204,9 +225,8 @@ class SwitchRow(Row):
         super().retranslate()
         self.box.setText(labels.label(self.path))
 
-    def set_visible(self, on: bool) -> None:
-        self.box.setVisible(on)
-        self.reset.setVisible(on and self.value() != self.default)
+    def _parts(self) -> tuple[QWidget, ...]:
+        return self.widgets
 
     def value(self) -> bool:
         return self.box.isChecked()
@@ -221,13 +241,10 @@ class ChoiceRow(Row):
 
     def __init__(self, path: str, field: dataclasses.Field[Any], parent: QWidget) -> None:
         super().__init__(path, field, parent)
-        self.combo = QComboBox()
-        self.combo.setMinimumWidth(COMBO_PX)
-        self.combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.combo = wide_combo()
         for value in labels.choices(path, field.metadata["choices"]):
             self.combo.addItem(value, value)
         self.combo.currentIndexChanged.connect(lambda at: self.edited.emit(path, self.combo.itemData(at)))
-        guard_wheel(self.combo)
         self.widgets = (self.combo,)
 
     def retranslate(self) -> None:
@@ -350,7 +367,6 @@ class Form(QWidget):
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(1, 1)
-        grid.setColumnMinimumWidth(3, RESET_PX)
         fields = {path: field for path, field, _ in walk(settings)}
         self.rows: dict[str, Row] = {}
         for line, path in enumerate(paths):
@@ -369,6 +385,9 @@ class Form(QWidget):
         at = self._grid.rowCount()
         self._grid.addWidget(label, at, 0)
         self._grid.addWidget(widget, at, 1, 1, 2)
+        room = QWidget()
+        room.setFixedWidth(RESET_PX)
+        self._grid.addWidget(room, at, 3)
         label.setBuddy(widget)
         self.others.append(label)
 

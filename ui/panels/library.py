@@ -29,7 +29,7 @@ from PySide6.QtWidgets import (
 from ui.i18n import say, tr
 
 from . import drops
-from .controls import line
+from .controls import line, sentence
 from .glyphs import GlyphButton, Mark
 from .panel import MARGIN, WIDTH_PX, note
 from .tiles import PortraitModel, TileDelegate, mark_of, readiness
@@ -179,7 +179,7 @@ class LibraryPanel(QWidget):
         self.mark.show_mark(mark_of(verdict))
         self.name.setText(self.fontMetrics().elidedText(entry.name, Qt.TextElideMode.ElideMiddle, WIDTH_PX - 140))
         self.headline.setText(readiness(verdict))
-        self.notes.setText("\n".join(f"• {say(each)}" for each in (verdict.notes if verdict else ())))
+        self.notes.setText("\n".join(f"• {sentence(each)}" for each in (verdict.notes if verdict else ())))
         self.notes.setVisible(bool(self.notes.text()))
         self.rename.setVisible(not entry.builtin)
         self.remove.setVisible(not entry.builtin)

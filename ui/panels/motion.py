@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QComboBox,
     QGridLayout,
     QInputDialog,
     QMessageBox,
@@ -21,7 +20,7 @@ from didlive.profiles import PRESETS
 from didlive.settings import Settings, overlay, walk
 from ui.i18n import tr
 
-from .controls import aligned, guard_wheel, line
+from .controls import RESET_PX, aligned, line, wide_combo
 from .glyphs import GlyphButton
 from .panel import Panel, Section
 
@@ -64,12 +63,9 @@ class MotionPanel(Panel):
             chip.clicked.connect(lambda _=False, name=name: self._apply(name, PRESETS[name]))
             self.presets.addButton(chip, at)
             chips.addWidget(chip, at // 2, at % 2)
-        self.profiles = QComboBox()
-        self.profiles.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.profiles.setMinimumContentsLength(8)
-        guard_wheel(self.profiles)
+        self.profiles = wide_combo()
         self.profiles.activated.connect(self._pick_profile)
-        self.save, self.delete = QPushButton(), GlyphButton("trash")
+        self.save, self.delete = QPushButton(), GlyphButton("trash", RESET_PX)
         self.save.clicked.connect(self._ask_name)
         self.delete.clicked.connect(self._ask_delete)
         box = QVBoxLayout()

@@ -22,8 +22,7 @@ from PySide6.QtWidgets import (
 from didlive.settings import Settings
 from ui.i18n import say, tr
 
-from .camera import wide_combo
-from .controls import aligned, guard_wheel, line
+from .controls import RESET_PX, aligned, guard_wheel, line, wide_combo
 from .glyphs import BAD, GlyphButton, Mark
 from .panel import Panel, Section, note
 
@@ -83,7 +82,7 @@ class OutputPanel(Panel):
         self.framing, self.format = self.form("output.framing"), self.form()
         self.size_label, self.sizes = QLabel(), wide_combo()
         self.sizes.activated.connect(self._choose_size)
-        self.sides = tuple(QSpinBox() for _ in range(2))
+        self.sides_label, self.sides = QLabel(), tuple(QSpinBox() for _ in range(2))
         guard_wheel(*self.sides)
         for box in self.sides:
             box.setRange(SIDE_LOW, SIDE_HIGH)
@@ -98,7 +97,7 @@ class OutputPanel(Panel):
         row.addWidget(self.sides[1], 1)
         self.restarts = note()
         self.format.add_line(self.size_label, self.sizes)
-        self.format.add_line(QLabel(), self.custom)
+        self.format.add_line(self.sides_label, self.custom)
         self.backdrop = self.form("output.background", "output.background_color", "output.background_image")
         self.rest = self.form("output.rate_hz", "output.mirror")
         box = QVBoxLayout()
@@ -119,7 +118,7 @@ class OutputPanel(Panel):
         self.recordings.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.recordings.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.recordings.itemActivated.connect(lambda item: _open(Path(item.data(Qt.ItemDataRole.UserRole))))
-        self.last, self.none, self.folder = QLabel(), note(), GlyphButton("folder")
+        self.last, self.none, self.folder = QLabel(), note(), GlyphButton("folder", RESET_PX)
         self.folder.clicked.connect(lambda: _open(self.studio.folders[0]))
         head = line(self.last)
         head.addStretch(1)
@@ -159,12 +158,16 @@ class OutputPanel(Panel):
         known = size in SIZES
         with QSignalBlocker(self.sizes):
             self.sizes.setCurrentIndex(self.sizes.findData(size if known else ""))
-        self.custom.setVisible(not known)
+        self._show_custom(not known)
         width, _, height = size.partition("x")
         if not known and width.isdecimal() and height.isdecimal():
             for box, value in zip(self.sides, (width, height), strict=True):
                 with QSignalBlocker(box):
                     box.setValue(int(value))
+
+    def _show_custom(self, on: bool) -> None:
+        self.custom.setVisible(on)
+        self.sides_label.setVisible(on)
 
     def _show_outputs(self) -> None:
         """Show every output with its state, and the recordings."""
@@ -234,7 +237,7 @@ class OutputPanel(Panel):
         if size:
             self.studio.change("output.size", size)
         else:
-            self.custom.show()
+            self._show_custom(True)
             self._choose_sides()
             self.sides[0].setFocus()
         self.show_settings(self.studio.settings)
@@ -257,6 +260,7 @@ class OutputPanel(Panel):
             self.sizes.clear()
             for size, text in SIZES.items():
                 self.sizes.addItem(tr(text), size)
+        self.sides_label.setText(tr("In pixels"))
         for box, name in zip(self.sides, (tr("Width"), tr("Height")), strict=True):
             box.setAccessibleName(name)
         self.takes.set_title(tr("Record"))
