@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .composite import AUTO, Compositor, head_target, lay_out
+from .composite import AUTO, Compositor, crop_target, lay_out
 from .geometry import head_box
 from .portrait import flattened, load_portrait, scaled
 from .registry import GENERATORS, load
@@ -70,16 +70,16 @@ def probe(portrait: Portrait, generator: Generator, source: Source) -> Response:
 def own_size(portrait: Portrait, output: OutputSettings) -> OutputSettings:
     """Return the output with size `auto` worked out: the framing's own pixels, but neither a stamp nor a poster.
 
-    Head: a square of the crop, 512 to 1080 px. Full: the picture, its longer side 512 to 1920 px.
+    Head and bust: a square of the crop, 512 to 1080 px. Full: the picture, its longer side 512 to 1920 px.
     """
     if output.size.strip().lower() != AUTO:
         return output
     height, width = portrait.image.shape[:2]
-    if output.framing == "head":
+    if output.framing != "full":
         # The compositor's own crop: a larger square would get bands at the sides.
-        height = width = head_target(portrait.face.landmarks, (width, height))[2]
+        height = width = crop_target(portrait.face.landmarks, (width, height), output.framing)[2]
     longest = max(width, height)
-    scale = min(max(longest, 512), 1080 if output.framing == "head" else 1920) / longest
+    scale = min(max(longest, 512), 1080 if output.framing != "full" else 1920) / longest
     return replace(output, size=f"{int(width * scale / 4 + 0.01) * 4}x{int(height * scale / 4 + 0.01) * 4}")
 
 

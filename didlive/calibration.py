@@ -12,12 +12,11 @@ import numpy as np
 
 from .errors import BadInput
 from .geometry import SHAPE_INDEX, euler_deg, from_rotvec
-from .motion import average, unrest
+from .motion import TYPICAL, average, unrest
 from .settings import MotionSettings
 from .types import F32, Measure, Performer, Ranges
 
 VERSION = 1
-TYPICAL = Ranges()
 LEAST_GAIN, MOST_GAIN = 0.7, 1.6
 # Which part of the frames of a step counts as its extreme: nobody holds it all the time.
 EXTREME = 0.2

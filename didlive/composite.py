@@ -22,6 +22,7 @@ LOWEST_PX, HIGHEST_PX = 64, 4096
 # The head's crop: its side and upward shift in units of the landmark box's larger side, and how tight it may get
 # before a small picture is padded instead.
 HEAD_SIDE, HEAD_SHIFT, HEAD_TIGHTEST = 2.4, 0.06, 1.5
+BUST_SIDE = 3.7
 # Output pixels per block at most: 32 lets the scale follow its ideal to about one pixel over the whole picture.
 LARGEST_BLOCK = 32
 # Bands thinner than this part of the canvas are cropped away instead.
@@ -90,21 +91,24 @@ class Layout:
     height: int
 
 
-def head_target(landmarks: F32, picture: tuple[int, int]) -> tuple[float, float, float]:
-    """Return centre x, centre y and side (px) of the square around the head, no larger than the picture if it can."""
+def crop_target(landmarks: F32, picture: tuple[int, int], framing: str) -> tuple[float, float, float]:
+    """Return centre x, centre y and side (px) of the square around the head (`head`) or head and shoulders (`bust`), no
+    larger than the picture if it can."""
     low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
     box = float((high - low).max())
-    side = min(HEAD_SIDE * box, float(min(picture)))
+    side = min((BUST_SIDE if framing == "bust" else HEAD_SIDE) * box, float(min(picture)))
     centre_x, centre_y = (low + high) / 2
-    return float(centre_x), float(centre_y) - HEAD_SHIFT * box, max(side, HEAD_TIGHTEST * box)
+    # What is wider than the head's crop is added below: above, there is only air.
+    down = max(0.0, side - HEAD_SIDE * box) / 2 - HEAD_SHIFT * box
+    return float(centre_x), float(centre_y) + down, max(side, HEAD_TIGHTEST * box)
 
 
 def lay_out(picture: tuple[int, int], landmarks: F32, output: OutputSettings) -> Layout:
     """Decide crop and scale for a portrait of `picture` (width, height) px. Raises BadInput for an unusable size."""
     width, height = picture
     canvas = parse_size(output.size)
-    if output.framing == "head":
-        centre_x, centre_y, side = head_target(landmarks, picture)
+    if output.framing != "full":
+        centre_x, centre_y, side = crop_target(landmarks, picture, output.framing)
         if canvas is None:
             canvas = (max(2, min(int(side), width) // 2 * 2), max(2, min(int(side), height) // 2 * 2))
             ideal = 1.0

@@ -41,6 +41,11 @@ class Latest(Generic[T]):
         with self._condition:
             return self._value
 
+    def clear(self) -> None:
+        """Forget the value."""
+        with self._condition:
+            self._value, self._fresh = None, False
+
     def close(self) -> None:
         """Wake everyone who waits; later `take`s return at once."""
         with self._condition:

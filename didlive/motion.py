@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from .geometry import (
     to_rotvec,
 )
 from .settings import MotionSettings, Smoothing
-from .types import F32, Face, Measure, Motion, Presence, Stamp, Tracking
+from .types import F32, Face, Measure, Motion, Performer, Presence, Ranges, Stamp, Tracking
 
 # Filter gain per field: (factor on the rest cut-off, cut-off Hz gained per unit of speed). Blinks last 100 ms, so lids
 # and gaze open early; units differ (shape: face radii, rotvec: radians, centre: head scales, lids: eye widths).
@@ -41,19 +42,23 @@ _REACQUIRE_S = 0.25
 
 
 def measure(face: Face, mirror: bool = False) -> Measure:
-    """Take a face apart. `mirror` gives the measure of the mirrored picture (x counted from the right border as
-    negative numbers: only differences of `centre` have a meaning)."""
-    rotation, landmarks, scores = head_rotation(face), face.landmarks, face.blendshapes
-    if mirror:
-        flip = np.array([-1, 1, 1], dtype=np.float32)
-        landmarks = (landmarks * flip)[mirror_index()]
-        rotation = rotation * np.outer(flip, flip)
-        scores = scores[_mirrored_shapes()]
-    local = head_local(landmarks, rotation)
-    return Measure(local.shape, to_rotvec(rotation), local.centre[:2], np.array([local.scale], np.float32),
-                   lid_opening(local.shape), gaze_offset(local.shape), scores)
+    """Take a face apart. `mirror` gives the measure of the mirrored picture (see `mirrored`)."""
+    rotation = head_rotation(face)
+    local = head_local(face.landmarks, rotation)
+    seen = Measure(local.shape, to_rotvec(rotation), local.centre[:2], np.array([local.scale], np.float32),
+                   lid_opening(local.shape), gaze_offset(local.shape), face.blendshapes)
+    return mirrored(seen) if mirror else seen
 
 
+def mirrored(m: Measure) -> Measure:
+    """Return the measure of the mirrored picture (x counted from the right border as negative numbers: only differences
+    of `centre` have a meaning)."""
+    flip = np.array([-1, 1, 1], dtype=np.float32)
+    return Measure((m.shape * flip)[mirror_index()], m.rotvec * -flip, m.centre * flip[:2], m.scale, m.lids[::-1],
+                   m.gaze[::-1] * flip[:2], m.blendshapes[_mirrored_shapes()])
+
+
+@cache
 def _mirrored_shapes() -> list[int]:
     swap = {"Left": "Right", "Right": "Left"}
     index = []
@@ -133,7 +138,10 @@ def smooth_clip(measures: Sequence[Measure], times_s: Sequence[float], smoothing
     return [mix(forward[i], backward[i], 0.5) for i in indices]
 
 
-def own_range_lids(lids: F32, neutral: F32, blink: F32, blink_neutral: F32) -> F32:
+TYPICAL = Ranges()
+
+
+def own_range_lids(lids: F32, neutral: F32, blink: F32, blink_neutral: F32, ranges: Ranges = TYPICAL) -> F32:
     """Return (2,) eye opening in the performer's own range: 0 closed, 1 neutral.
 
     The tracker under-reports: a closed lid still reads as a third of the open eye, a half-closed one as four fifths
@@ -141,17 +149,19 @@ def own_range_lids(lids: F32, neutral: F32, blink: F32, blink_neutral: F32) -> F
     the points, closes the rest.
     """
     ratio = lids / np.maximum(neutral, 1e-3)
+    # A performer whose closed lids read otherwise: stretched so that they read as the typical ones.
+    ratio = np.where(ratio < 1, 1 - (1 - ratio) * (1 - TYPICAL.lids) / (1 - ranges.lids), ratio)
     opening = np.interp(ratio, (0.38, 0.62, 0.79, 0.91, 1.0, 1.3), (0.0, 0.25, 0.5, 0.75, 1.0, 1.35))
-    rise = np.clip((blink - blink_neutral) / np.maximum(0.62 - blink_neutral, 0.2), 0.0, 1.0)
+    rise = np.clip((blink - blink_neutral) / np.maximum(ranges.blink - blink_neutral, 0.2), 0.0, 1.0)
     return np.minimum(opening, np.where(rise > 0.75, (1 - rise) * 4 * opening, opening)).astype(np.float32)
 
 
 _BLINKS = [SHAPE_INDEX["eyeBlinkRight"], SHAPE_INDEX["eyeBlinkLeft"]]
 
 
-def to_motion(now: Measure, neutral: Measure, presence: Presence, stamp: Stamp) -> Motion:
-    """Relate a measure to the performer's neutral."""
-    lids = own_range_lids(now.lids, neutral.lids, now.blendshapes[_BLINKS], neutral.blendshapes[_BLINKS])
+def to_motion(now: Measure, neutral: Measure, presence: Presence, stamp: Stamp, ranges: Ranges = TYPICAL) -> Motion:
+    """Relate a measure to the performer's neutral and ranges."""
+    lids = own_range_lids(now.lids, neutral.lids, now.blendshapes[_BLINKS], neutral.blendshapes[_BLINKS], ranges)
     return Motion(now, neutral, lids, presence, stamp)
 
 
@@ -170,10 +180,50 @@ class MotionEstimator:
         self._last_s = self._lost_s = self._found_s = -math.inf
         self._shown: Measure | None = None
         self._from: Measure | None = None
+        self._afresh = False
+        self.performer: Performer | None = None
+        self._ranges = TYPICAL
 
     def recalibrate(self) -> None:
         """Take the next half second as the performer's neutral."""
         self._calibrated, self._calibrating = False, []
+
+    @property
+    def calibrating(self) -> bool:
+        """Whether the neutral is still being looked for."""
+        return not self._calibrated
+
+    def configure(self, settings: MotionSettings) -> None:
+        """Change the settings; the neutral is kept, and mirrored when left and right change places."""
+        before, self.settings = self.settings, settings
+        if settings.smoothing != before.smoothing:
+            self._smoother, self._afresh = _Smoother(settings.smoothing), True
+        if settings.mirror != before.mirror:
+            self._afresh, self._candidate, self._calibrating = True, [], []
+            self._neutral, self._last, self._shown, self._from = (
+                None if m is None else mirrored(m) for m in (self._neutral, self._last, self._shown, self._from))
+        self.use(self.performer)
+
+    def use(self, performer: Performer | None) -> None:
+        """Take face and ranges of a known performer (None: of nobody, and calibrate anew). Where the head is and how it
+        is turned at rest is another matter each day: that is calibrated all the same."""
+        if performer is None and self.performer is not None:
+            self.recalibrate()
+        self.performer, self._ranges = performer, TYPICAL
+        if performer is not None:
+            own = performer.ranges
+            flipped = dataclasses.replace(own, lids=own.lids[::-1], blink=own.blink[::-1])
+            self._ranges = flipped if self.settings.mirror else own
+        if self._neutral is not None:
+            self._neutral = self._known(self._neutral)
+
+    def _known(self, neutral: Measure) -> Measure:
+        """Return the neutral with the face of the performer, if there is one."""
+        if self.performer is None:
+            return neutral
+        face = mirrored(self.performer.neutral) if self.settings.mirror else self.performer.neutral
+        return dataclasses.replace(neutral, shape=face.shape, lids=face.lids, gaze=face.gaze,
+                                   blendshapes=face.blendshapes)
 
     @property
     def neutral(self) -> Measure | None:
@@ -195,7 +245,8 @@ class MotionEstimator:
 
     def _present(self, raw: Measure, now_s: float, stamp: Stamp) -> Motion:
         gap = now_s - self._last_s
-        first = self._last is None or gap > self.settings.idle.hold_s + self.settings.idle.ease_s
+        first = self._last is None or self._afresh or gap > self.settings.idle.hold_s + self.settings.idle.ease_s
+        self._afresh = False
         smooth = self._smoother(raw, gap, first)
         if self._lost_s > self._last_s and self._shown is not None:
             # Back again: from where the portrait has got to in the meantime, without a jump.
@@ -207,17 +258,17 @@ class MotionEstimator:
         shown = smooth
         if self._from is not None and arrive < 1:
             shown = mix(self._from, smooth, arrive * arrive * (3 - 2 * arrive))
-        return to_motion(shown, neutral, Presence.TRACK, stamp)
+        return to_motion(shown, neutral, Presence.TRACK, stamp, self._ranges)
 
     def _calibrate(self, smooth: Measure, raw: Measure, now_s: float) -> None:
         if not self._calibrated:
             if not self._calibrating:
                 self._calibration_start = now_s
             self._calibrating.append(raw)
-            self._neutral = average(self._calibrating)
+            self._neutral = self._known(average(self._calibrating))
             self._calibrated = now_s - self._calibration_start >= _CALIBRATION_S
             return
-        if not self.settings.auto_neutral or self._neutral is None:
+        if not self.settings.auto_neutral or self._neutral is None or self.performer is not None:
             return
         # A calmer face held for half a second becomes the neutral, eased in so that nothing jumps.
         if unrest(smooth) < unrest(self._neutral) - 0.15:
@@ -244,7 +295,7 @@ class MotionEstimator:
             self._last, lids=self._last.lids + open_eyes * (self._neutral.lids - self._last.lids),
             blendshapes=self._last.blendshapes + open_eyes * (self._neutral.blendshapes - self._last.blendshapes))
         shown = mix(held, self._neutral, t)
-        motion = to_motion(shown, self._neutral, presence, stamp)
+        motion = to_motion(shown, self._neutral, presence, stamp, self._ranges)
         if idle.enabled and t > 0:
             motion = add_idle(motion, now_s, idle.seed, t)
         return motion

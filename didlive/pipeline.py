@@ -11,15 +11,15 @@ import time
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-
 from .actor import Actor
 from .errors import BadInput
-from .motion import MotionEstimator
+from .flow import Latest
+from .motion import MotionEstimator, measure, mirrored
+from .overrides import CameraLook, blinking, effective
 from .retarget import Retargeter
 from .seams import Tracker
-from .settings import MotionSettings, Settings, restrict
-from .types import Frame, Measure, Motion, Patch, Stamp, Tracking
+from .settings import MotionSettings, Settings
+from .types import Frame, Measure, Motion, Patch, Performer, Stamp, Tracking
 
 # After a generator failed twice on one frame it rests this long, then twice as long each time, up to the second value.
 FIRST_REST_S, LONGEST_REST_S = 0.25, 4.0
@@ -28,13 +28,19 @@ _log = logging.getLogger(__name__)
 
 
 class Observer:
-    """From camera frames to the performer's motion. `configure` and `recalibrate` may be called from any thread; they
-    take effect with the next frame."""
+    """From camera frames to the performer's motion. `configure`, `recalibrate` and `use_performer` may be called from
+    any thread; they take effect with the next frame.
+
+    tracking: what the tracker saw last; measures: the last face taken apart, not mirrored, not smoothed. Numbers only.
+    """
 
     def __init__(self, tracker: Tracker, motion: MotionSettings, neutral: Measure | None = None) -> None:
         self._tracker = tracker
         self._estimator = MotionEstimator(motion, neutral)
+        self._motion, self._performer = motion, self._estimator.performer
         self._recalibrate = False
+        self.tracking: Latest[Tracking] = Latest()
+        self.measures: Latest[Measure] = Latest()
 
     def observe(self, frame: Frame) -> Motion | None:
         """Return the performer's motion, or None as long as no face was ever seen."""
@@ -46,26 +52,51 @@ class Observer:
 
     def configure(self, motion: MotionSettings) -> None:
         """Change the settings; the performer's neutral is kept."""
-        self._estimator = MotionEstimator(motion, self._estimator.neutral)
+        self._motion = motion
+
+    def use_performer(self, performer: Performer | None) -> None:
+        """Use a known performer's face and ranges; None: calibrate whoever is there."""
+        self._performer = performer
 
     def recalibrate(self) -> None:
         """Take the performer's face of the next half second as neutral."""
         self._recalibrate = True
 
+    def start_over(self, tracker: Tracker) -> None:
+        """Go on with another camera's frames, in the thread that observes: everything seen so far is forgotten."""
+        tracker.reset()
+        self._tracker = tracker
+        self._estimator = MotionEstimator(self._motion)
+
+    @property
+    def calibrating(self) -> bool:
+        """Whether the performer's neutral face is still being looked for."""
+        return self._recalibrate or self._estimator.calibrating
+
     def _estimate(self, tracking: Tracking) -> Motion | None:
         estimator = self._estimator
+        if self._motion is not estimator.settings:
+            estimator.configure(self._motion)
+        if self._performer is not estimator.performer:
+            estimator.use(self._performer)
         if self._recalibrate:
             self._recalibrate = False
             estimator.recalibrate()
-        motion = estimator.estimate(tracking)
+        seen = None if tracking.face is None else measure(tracking.face)
+        self.tracking.put(tracking)
+        if seen is not None:
+            self.measures.put(seen)
+            seen = mirrored(seen) if estimator.settings.mirror else seen
+        motion = estimator.follow(seen, tracking.stamp)
         return None if motion is None else replace(motion, stamp=motion.stamp.mark("motion"))
 
 
 class _Cast(NamedTuple):
-    """An actor and the retargeter bound to its face; replaced as one."""
+    """An actor, the retargeter bound to its face and how it looks at the viewer; replaced as one."""
 
     actor: Actor
     retargeter: Retargeter
+    eyes: CameraLook
 
 
 class Renderer:
@@ -76,7 +107,8 @@ class Renderer:
     """
 
     def __init__(self, motion: MotionSettings, actor: Actor | None = None) -> None:
-        self._motion = effective(motion)
+        self._given, self._motion = motion, effective(motion)
+        self._performer: Performer | None = None
         self._cast: _Cast | None = None
         self._rest_s, self._rest_until_s = FIRST_REST_S, 0.0
         self._seen: set[str] = set()
@@ -92,14 +124,27 @@ class Renderer:
     def set_actor(self, actor: Actor) -> None:
         """Show this portrait from the next frame on."""
         # One assignment: a frame is drawn with the old actor or with the new one, never with half of each.
-        self._cast = _Cast(actor, Retargeter(actor.portrait.face, self._motion, actor.response))
+        face = actor.portrait.face
+        self._cast = _Cast(actor, Retargeter(face, self._motion, actor.response), CameraLook(face))
         self._rest_until_s, self.problem = 0.0, ""
 
     def configure(self, motion: MotionSettings) -> None:
         """Change the settings."""
-        self._motion = effective(motion)
+        self._given, self._motion = motion, effective(motion, self._performer)
         if self._cast is not None:
             self.set_actor(self._cast.actor)
+
+    def use_performer(self, performer: Performer | None) -> None:
+        """Adapt to the ranges of a known performer; None: to the typical person's."""
+        self._performer = performer
+        self.configure(self._given)
+
+    @property
+    def provider(self) -> str:
+        """What draws now, and on what: for example `warp on CPU`."""
+        if self._cast is None or self.problem:
+            return "still portrait"
+        return f"{type(self._cast.actor.generator).__name__.removesuffix('Generator').lower()} on CPU"
 
     def render(self, motion: Motion | None, stamp: Stamp) -> Frame:
         """Return the portrait in this motion; None: the portrait at rest, with `stamp`.
@@ -119,7 +164,7 @@ class Renderer:
     def _draw(self, cast: _Cast, motion: Motion) -> Patch | None:
         for _ in range(2):
             try:
-                drive = cast.retargeter.retarget(self._chosen(motion))
+                drive = cast.retargeter.retarget(blinking(cast.eyes.looking(motion, self._motion), self._motion))
                 patch = cast.actor.generator.generate(cast.actor.source, drive)
             # Anything may come out of a generator; the show goes on with the still portrait, and the user is told.
             except Exception as error:  # noqa: BLE001
@@ -132,12 +177,6 @@ class Renderer:
         self._rest_until_s = time.monotonic() + self._rest_s
         self._rest_s = min(2 * self._rest_s, LONGEST_REST_S)
         return None
-
-    def _chosen(self, motion: Motion) -> Motion:
-        """Leave the eyes open where lids shall not follow: their gain weakens half-closed lids, but keeps blinks."""
-        if self._motion.gains.lids > 0:
-            return motion
-        return replace(motion, lids=np.ones(2, np.float32))
 
     def _is_new(self, error: Exception) -> bool:
         """Put the error into `problem`; return whether it was never seen before: one traceback in the log is enough."""
@@ -168,8 +207,3 @@ class Pipeline:
         """Change the motion settings of both halves."""
         self.observer.configure(motion)
         self.renderer.configure(motion)
-
-
-def effective(motion: MotionSettings) -> MotionSettings:
-    """Return the settings with the chosen region applied to the gains."""
-    return replace(motion, gains=restrict(motion.gains, motion.region))

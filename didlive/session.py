@@ -2,58 +2,33 @@
 
 from __future__ import annotations
 
-import enum
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from .actor import Actor
-from .capture.reopen import CameraState, ReopeningCamera
-from .errors import BadInput, CameraLost, DidliveError, OutputFailed
-from .flow import Latest, Meter
+from .capture.reopen import CameraState
+from .errors import BadInput, DidliveError, OutputFailed
+from .feed import Feed
+from .flow import Latest
 from .pipeline import Observer, Renderer
-from .seams import Camera, Sink, StreamFormat, Tracker
+from .seams import Camera, CameraInfo, Sink, StreamFormat, Tracker
 from .settings import MotionSettings, Settings
-from .sinks.outputs import Outputs
-from .types import Frame, Motion, Presence, Stamp
+from .sinks.outputs import Outputs, OutputState
+from .sinks.png import save_png
+from .status import Meters, State, Stats
+from .types import Frame, Measure, Motion, Performer, Presence, Stamp, Tracking
 
-STAGES = ("track", "motion", "retarget", "generate", "composite")
+__all__ = ["Session", "State", "Stats"]
+
 MOST_FAULTS, FAULT_WINDOW_S = 3, 10.0
 STALL_S = 1.0
 JOIN_S = 1.0
 _log = logging.getLogger(__name__)
-
-
-class State(enum.Enum):
-    """How the show stands: what a person wants to know at a glance."""
-
-    STARTING = "starting"
-    LIVE = "live"
-    HOLDING = "holding"
-    IDLE = "idle"
-    DEGRADED = "degraded"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """A snapshot. fps: frames sent out per second. p50_ms, p95_ms: from capture to sink. dropped: camera frames and
-    motions that a newer one replaced, and frames that outputs dropped. stages_ms: median per stage, each counted from
-    the end of the one before, so waiting for a thread counts for the stage that waits."""
-
-    state: State
-    reason: str
-    fps: float
-    p50_ms: float
-    p95_ms: float
-    dropped: int
-    frames: int
-    faults: int
-    stages_ms: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +46,38 @@ class Session:
 
     camera: a paced camera; it is opened here, and again and again when it is lost. sinks: outputs; each should run in
     its own thread (`QueuedSink`, `PacedSink`), since `write` is called from the render thread. `preview` holds the
-    newest frame for a window. The session closes camera, tracker and sinks.
+    newest frame for a window. The session closes cameras, trackers and sinks.
+
+    tracking, measures: what the tracker saw last, as numbers. camera_view: the newest camera frame while `show_camera`
+    is on; it is for the eyes of the performer only and must not leave the window.
     """
 
     def __init__(self, settings: Settings, camera: Camera, tracker: Tracker, actor: Actor,
                  sinks: Sequence[Sink] = ()) -> None:
-        self._settings, self._tracker = settings, tracker
-        self._camera = camera if isinstance(camera, ReopeningCamera) else ReopeningCamera(lambda: camera)
+        self._settings = settings
+        self._feed = Feed(camera, tracker)
+        self._first = self._feed.source
         self._observer = Observer(tracker, settings.motion)
         self._renderer = Renderer(settings.motion, actor)
-        self._frames: Latest[Frame] = Latest()
         self._cues: Latest[_Cue] = Latest()
         self.preview: Latest[Frame] = Latest()
+        self.tracking: Latest[Tracking] = self._observer.tracking
+        self.measures: Latest[Measure] = self._observer.measures
+        self.camera_view: Latest[Frame] = self._feed.view
         width, height = actor.compositor.size
         self._outputs = Outputs(sinks, StreamFormat(width, height, settings.output.rate_hz, actor.compositor.alpha))
-        self._stopping, self._following = threading.Event(), threading.Event()
-        self._following.set()
+        self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         # Held while a frame goes out, so that after `panic` returns no moving frame follows.
         self._gate = threading.Lock()
-        self._panicking = self._held = self._started = self._stopped = self._ended = False
+        self._panicking = self._held = self._started = self._stopped = False
         self._failure = ""
         self._presence: Presence | None = None
         self._last: Frame | None = None
         self._fault_times_s: deque[float] = deque(maxlen=MOST_FAULTS)
         self._seen_faults: set[str] = set()
         self._faults = 0
-        self._pace, self._delays = Meter(), Meter()
-        self._stages = {name: Meter() for name in STAGES}
-        self._sent_ns = 0
+        self._meters = Meters()
 
     def __enter__(self) -> Session:
         self.start()
@@ -116,7 +94,7 @@ class Session:
             self._outputs.open()
         except OutputFailed:
             self._stopped = True
-            self._tracker.close()
+            self._feed.close_trackers()
             raise
         self._send_still()
         work = {"capture": self._capture, "track": self._track, "render": self._render, "care": self._care}
@@ -129,9 +107,8 @@ class Session:
         """End the show; may be called twice. Files are finished first, live outputs close last."""
         self._stopped = True
         self._stopping.set()
-        self._frames.close()
         self._cues.close()
-        self._camera.close()
+        self._feed.stop()
         deadline = time.monotonic() + JOIN_S
         threads, self._threads = self._threads, []
         for thread in threads:
@@ -139,12 +116,24 @@ class Session:
                 thread.join(max(0.0, deadline - time.monotonic()))
         # A tracker that hangs in a native call is left alone: closing it from here would crash.
         if not any(t.is_alive() for t in threads if t.name == "didlive-track"):
-            self._tracker.close()
+            self._feed.close_trackers()
+        with self._gate:
+            pass  # Whoever is just adding an output is done with it, or sees that the show is over.
         self._outputs.close()
 
     def recalibrate(self) -> None:
         """Take the performer's face of the next half second as neutral."""
         self._observer.recalibrate()
+
+    @property
+    def calibrating(self) -> bool:
+        """Whether the performer's neutral face is still being looked for."""
+        return self._observer.calibrating
+
+    def use_performer(self, performer: Performer | None) -> None:
+        """Use a known performer's face and ranges from the next frame on; None: calibrate whoever is there."""
+        self._observer.use_performer(performer)
+        self._renderer.use_performer(performer)
 
     def configure(self, motion: MotionSettings) -> None:
         """Change the motion settings from the next frame on."""
@@ -162,9 +151,63 @@ class Session:
         if self._panicking or self._failure:
             self._send_still()
 
+    def set_camera(self, camera: Camera, tracker: Tracker | None = None) -> None:
+        """Follow another camera, seen by another tracker (None: by the one there is); the portrait idles until it
+        delivers, and outputs go on. What is replaced is closed; whoever is there is calibrated anew."""
+        self._feed.change(camera, tracker)
+
+    @property
+    def camera_info(self) -> CameraInfo | None:
+        """What the camera really delivers; None before it was opened."""
+        return self._feed.info
+
+    def show_camera(self, on: bool = True) -> None:
+        """Put camera frames into `camera_view`, or stop and forget the last one."""
+        self._feed.show(on)
+
+    def add_sink(self, name: str, sink: Sink) -> None:
+        """Add an output, which begins with the last frame. It is opened here, which may take a moment, and closed by
+        the session. Raises OutputFailed when it cannot be opened, BadInput when there is one of that name or the
+        session is over."""
+        if self._stopped:
+            raise BadInput("the show is over; start it again before you add an output")
+        self._outputs.prepare(name, sink, bool(self._threads))
+        with self._gate:
+            if not self._stopped:
+                self._outputs.add(name, sink, self._last)
+                return
+        sink.abort()
+
+    def remove_sink(self, name: str) -> str:
+        """Finish and forget an output, which may take a moment; one that is not there is fine. Return what went wrong
+        with it in one line, or an empty string."""
+        with self._gate:
+            output = self._outputs.take_out(name)
+        if output is None:
+            return ""
+        output.close()
+        return output.problem
+
+    def output_states(self) -> tuple[OutputState, ...]:
+        """Return how each output stands, in the order in which they came."""
+        return self._outputs.states()
+
+    def snapshot(self, path: Path) -> None:
+        """Write what goes out now as PNG, whole or not at all. Raises OutputFailed."""
+        with self._gate:
+            frame = self._last
+        if frame is None:
+            raise OutputFailed(f"{path} was not written: nothing has gone out yet")
+        save_png(path, frame)
+
+    @property
+    def provider(self) -> str:
+        """What draws the portrait now, and on what: for example `warp on CPU`."""
+        return self._renderer.provider
+
     def follow(self, on: bool = True) -> None:
         """Switch the camera off (the portrait idles) or on again; a clip starts from its beginning."""
-        self._following.set() if on else self._following.clear()
+        self._feed.following.set() if on else self._feed.following.clear()
 
     def hold(self, on: bool = True) -> None:
         """Freeze the portrait in its pose, or let it move again."""
@@ -189,7 +232,7 @@ class Session:
     @property
     def following(self) -> bool:
         """Whether the camera is on, or would be if it were there."""
-        return self._following.is_set()
+        return self._feed.following.is_set()
 
     @property
     def failure(self) -> str:
@@ -204,11 +247,8 @@ class Session:
     def stats(self) -> Stats:
         """Return how it stands now."""
         state, reason = self._state()
-        running = time.perf_counter_ns() - self._sent_ns < 2_000_000_000
-        stages = tuple((name, meter.percentile_ms(50)) for name, meter in self._stages.items() if meter.count)
-        return Stats(state, reason, self._pace.rate_hz() if running else 0.0, self._delays.percentile_ms(50),
-                     self._delays.percentile_ms(95), self._frames.dropped + self._cues.dropped + self._outputs.dropped,
-                     self._pace.count, self._faults + self._renderer.faults, stages)
+        dropped = self._feed.shots.dropped + self._cues.dropped + self._outputs.dropped
+        return self._meters.stats(state, reason, dropped, self._faults + self._renderer.faults)
 
     def _state(self) -> tuple[State, str]:
         if self._failure:
@@ -217,14 +257,13 @@ class Session:
             return State.STOPPED, ""
         if self._panicking:
             return State.HOLDING, "panic: the still portrait is shown"
-        lost = self._camera.reason if self._camera.state is CameraState.RETRYING else ""
-        problem = self._renderer.problem or self._outputs.problem or lost
+        problem = self._renderer.problem or self._outputs.problem or self._feed.reason
         if problem:
             return State.DEGRADED, problem
         if self._held:
             return State.HOLDING, "held"
-        if not self._following.is_set():
-            return State.IDLE, "the clip has ended" if self._ended else "the camera is off"
+        if not self.following:
+            return State.IDLE, "the clip has ended" if self._feed.ended else "the camera is off"
         if self._presence is None:
             return (State.IDLE, "no face was seen yet") if self._started else (State.STARTING, "")
         if self._presence is Presence.TRACK:
@@ -262,51 +301,33 @@ class Session:
     def _fail(self, reason: str) -> None:
         """End everything but the outputs, which hold the still portrait."""
         self._failure = self._failure or reason
-        self._frames.close()
+        self._feed.shots.close()
         self._cues.close()
         self._send_still()
 
-    @property
     def _over(self) -> bool:
         return self._stopping.is_set() or bool(self._failure)
 
     def _capture(self) -> None:
-        while not self._over:
-            if self._following.wait(0.1):
-                try:
-                    self._camera.open()
-                except CameraLost as error:
-                    _log.info("camera: %s", error)
-                self._read_on()
-                self._camera.close()
-
-    def _read_on(self) -> None:
-        """Hand over frames until the clip ends or nobody is to be followed any more."""
-        self._ended = False
-        while not self._over and self._following.is_set() and not self._ended:
-            try:
-                frame = self._camera.read(0.5)
-            except CameraLost:
-                # It is being opened again in the background; without this pause the loop would spin.
-                self._stopping.wait(0.02)
-                continue
-            if frame is None:
-                self._ended = True
-                self._following.clear()
-            else:
-                self._frames.put(frame)
+        self._feed.run(self._over)
 
     def _track(self) -> None:
         period_s = 1.0 / self._settings.output.rate_hz
         last_s, sequence = -STALL_S, 0
-        while not self._over:
-            frame = self._frames.take(period_s)
+        source = self._first
+        while not self._over():
+            shot = self._feed.shots.take(period_s)
             now_s = time.monotonic()
-            if frame is not None:
+            if shot is not None:
+                frame = shot.frame
+                if shot.source is not source:
+                    self._observer.start_over(shot.source.tracker)
+                    self._feed.retire(shot.source.tracker)
+                source = shot.source
                 last_s, sequence = now_s, frame.stamp.sequence
                 self._cues.put(_Cue(self._observer.observe(frame), frame.stamp, True))
                 self._started = True
-            elif now_s - last_s > STALL_S or self._camera.state is not CameraState.OPEN:
+            elif now_s - last_s > STALL_S or self._feed.state is not CameraState.OPEN:
                 # Nobody to follow: the portrait goes on by itself.
                 sequence += 1
                 stamp = Stamp(sequence, time.perf_counter_ns())
@@ -314,7 +335,7 @@ class Session:
 
     def _render(self) -> None:
         pose: Frame | None = None
-        while not self._over:
+        while not self._over():
             cue = self._cues.take(0.1)
             if cue is None:
                 continue
@@ -327,7 +348,7 @@ class Session:
 
     def _care(self) -> None:
         """Reopen live outputs that were lost."""
-        while not self._over and not self._stopping.wait(0.1):
+        while not self._over() and not self._stopping.wait(0.1):
             with self._gate:
                 last = self._last
             self._outputs.reopen_lost(last)
@@ -339,7 +360,7 @@ class Session:
             self._outputs.write(frame)
             self._last = frame
         self.preview.put(frame)
-        self._measure(frame, live)
+        self._meters.measure(frame, live)
 
     def _send_still(self) -> None:
         with self._gate:
@@ -350,16 +371,3 @@ class Session:
 
     def _still(self) -> Frame:
         return self._renderer.render(None, Stamp(0, time.perf_counter_ns()))
-
-    def _measure(self, frame: Frame, live: bool) -> None:
-        now_ns = time.perf_counter_ns()
-        self._sent_ns = now_ns
-        before = frame.stamp.captured_ns
-        self._pace.add((now_ns - before) / 1e6)
-        if not live:
-            return
-        self._delays.add((now_ns - before) / 1e6)
-        for name, at in frame.stamp.marks:
-            if name in self._stages:
-                self._stages[name].add((at - before) / 1e6)
-                before = at

@@ -113,6 +113,15 @@ def test_head_framing_is_a_square_around_the_head_inside_the_picture():
     assert Compositor(high, OutputSettings("512", "head")).crop_box[1] == 0
 
 
+def test_bust_framing_is_wider_and_shows_what_is_below():
+    picture = portrait(1200, 1200, box=0.2)
+    head, bust = (Compositor(picture, OutputSettings("512", f)).crop_box for f in ("head", "bust"))
+    assert abs((bust[2] - bust[0]) - 3.7 * 240) <= 12
+    assert bust[3] - head[3] > 4 * abs(bust[1] - head[1])
+    # No more than the picture has.
+    assert Compositor(portrait(600, 600, box=0.4), OutputSettings("512", "bust")).crop_box == (0, 0, 600, 600)
+
+
 def test_wide_output_shows_more_of_the_real_picture_first():
     picture = portrait(2400, 1200, box=0.3)
     compositor = Compositor(picture, OutputSettings("720p", "head"))

@@ -14,7 +14,8 @@ from didlive.composite import lay_out
 from didlive.errors import BadInput
 from didlive.geometry import euler_deg
 from didlive.motion import MotionEstimator
-from didlive.pipeline import Observer, Pipeline, Renderer, effective
+from didlive.overrides import effective
+from didlive.pipeline import Observer, Pipeline, Renderer
 from didlive.retarget import Retargeter
 from didlive.settings import REGIONS, Gains, MotionSettings, OutputSettings, Settings, restrict
 from didlive.track.replay import ReplayTracker

@@ -11,14 +11,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stage import MARKER, SETTINGS, Follower, Nuisance, Painter, Watcher, make_actor, marked, show_threads, wait_until
+from stage import (
+    MARKER,
+    SETTINGS,
+    Follower,
+    Nuisance,
+    Painter,
+    Watcher,
+    make_actor,
+    marked,
+    portrait,
+    show_threads,
+    wait_until,
+)
 
 from didlive import composite, generate, retarget, sinks
+from didlive.motion import measure
 from didlive.pipeline import Renderer
+from didlive.portrait import load_image
 from didlive.session import Session, State
 from didlive.sinks.recorder import PacedSink, QueuedSink
+from didlive.types import Performer
 
 SCHEDULES, EVENTS = 200, 4
+NEUTRAL = measure(portrait().face)
 
 
 class Show:
@@ -53,11 +69,21 @@ class Show:
             "hold released": lambda: self.session.hold(False),
             "camera off": lambda: self.session.follow(False),
             "camera on": self.session.follow,
+            "the window looks at the camera": self.session.show_camera,
+            "the window looks away": lambda: self.session.show_camera(False),
+            "another camera": lambda: self.session.set_camera(Nuisance(rate_hz)),
+            "another camera and tracker": lambda: self.session.set_camera(Nuisance(rate_hz), Follower()),
+            "another output": self.add_output,
+            "a known performer": lambda: self.session.use_performer(Performer("me", NEUTRAL)),
             "recalibrate": self.session.recalibrate,
             "settings": lambda: self.session.configure(SETTINGS.motion),
             "camera closed under us": self.camera.close,
             "tracker closed under us": self.tracker.close,
         }
+
+    def add_output(self) -> None:
+        self.watchers.append(Watcher())
+        self.session.add_sink(f"late {len(self.watchers)}", self.watchers[-1])
 
     @property
     def leaks(self) -> int:
@@ -92,6 +118,23 @@ def test_one_mishap(mishap: str):
     wait_until(lambda: show.session.stats().frames > before + 5 or show.session.stats().state is State.FAILED)
     show.session.stop()
     assert show.leaks == 0 and all(w.written for w in show.watchers)
+    assert show_threads() == []
+
+
+def test_the_camera_is_seen_in_the_window_and_nowhere_else(tmp_path: Path):
+    show = Show()
+    show.session.show_camera()
+    show.session.start()
+    wait_until(lambda: show.session.camera_view.peek() is not None)
+    seen = show.session.camera_view.peek()
+    assert seen is not None and marked(seen.image), "the window does see it"
+    for mishap in sorted(show.mishaps):
+        show.mishaps[mishap]()
+        show.session.show_camera()
+        show.session.snapshot(tmp_path / "now.png")
+        assert not marked(load_image(tmp_path / "now.png")[0]), mishap
+    show.session.stop()
+    assert show.leaks == 0 and show.session.camera_view.peek() is None
     assert show_threads() == []
 
 

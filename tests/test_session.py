@@ -12,10 +12,11 @@ import pytest
 from stage import SETTINGS, Follower, Nuisance, Painter, Watcher, make_actor, show_threads, wait_until
 
 from didlive.errors import BadInput, OutputFailed
+from didlive.portrait import load_image
 from didlive.session import Session, State
 from didlive.sinks.memory import MemorySink
 from didlive.sinks.recorder import PacedSink, QueuedSink
-from didlive.types import Frame, Stamp, Tracking
+from didlive.types import Frame, Performer, Ranges, Stamp, Tracking
 
 
 class Show:
@@ -62,6 +63,180 @@ def test_only_the_capture_thread_touches_the_camera(show: Show):
     show.session.start()
     show.until(State.LIVE)
     assert show.camera.reading_threads == {"didlive-capture"}
+
+
+def test_the_camera_is_shown_only_while_asked(show: Show):
+    session = show.session
+    session.start()
+    show.until(State.LIVE)
+    assert session.camera_view.peek() is None
+    session.show_camera()
+    wait_until(lambda: session.camera_view.peek() is not None)
+    frame = session.camera_view.peek()
+    assert frame is not None and frame.image.shape == (64, 64, 3)
+    session.show_camera(False)
+    assert session.camera_view.peek() is None
+    before = session.stats().frames
+    wait_until(lambda: session.stats().frames > before + 3)
+    assert session.camera_view.peek() is None
+    session.show_camera()
+    wait_until(lambda: session.camera_view.peek() is not None)
+    session.follow(False)
+    wait_until(lambda: session.camera_view.peek() is None)
+    session.follow()
+    wait_until(lambda: session.camera_view.peek() is not None)
+    session.stop()
+    assert session.camera_view.peek() is None
+
+
+def test_numbers_of_the_tracker_are_there_for_the_window(show: Show):
+    show.session.start()
+    show.until(State.LIVE)
+    tracking, measure = show.session.tracking.peek(), show.session.measures.peek()
+    assert tracking is not None and tracking.face is not None and measure is not None
+    show.tracker.blind = True
+    wait_until(lambda: (seen := show.session.tracking.peek()) is not None and seen.face is None)
+    info = show.session.camera_info
+    assert info is not None and info.width == 64
+    assert show.session.provider == "painter on CPU"
+
+
+def test_another_camera_and_tracker_take_over_while_outputs_go_on(show: Show):
+    show.session.start()
+    show.until(State.LIVE)
+    wait_until(lambda: not show.session.calibrating)
+    opened, camera, tracker = show.watcher.opened, Nuisance(), Follower()
+    show.session.set_camera(camera, tracker)
+    wait_until(lambda: show.tracker.closed and camera.opened == 1)
+    show.until(State.LIVE)
+    assert camera.reading_threads == {"didlive-capture"} and not tracker.closed
+    wait_until(lambda: not show.session.calibrating, "the new performer's neutral")
+    assert (show.watcher.opened, show.watcher.closed, show.session.stats().faults) == (opened, 0, 0)
+    third = Nuisance()
+    show.session.set_camera(third)
+    wait_until(lambda: third.opened == 1)
+    show.until(State.LIVE)
+    show.session.stop()
+    assert tracker.closed and show.watcher.closed == 1
+
+
+def test_a_camera_changed_before_the_first_frame_brings_its_own_tracker(show: Show):
+    camera, tracker = Nuisance(), Follower()
+    show.session.set_camera(camera, tracker)
+    show.session.start()
+    show.until(State.LIVE)
+    wait_until(lambda: show.tracker.closed)
+    assert show.camera.opened == 0 and not tracker.closed
+
+
+def test_a_camera_changed_to_that_cannot_be_used_is_said_and_the_show_goes_on(show: Show, tmp_path: Any):
+    from didlive.capture.file import FileCamera
+
+    show.session.start()
+    show.until(State.LIVE)
+    path = tmp_path / "text.mp4"
+    path.write_text("no video")
+    show.session.set_camera(FileCamera(path, paced=True))
+    show.until(State.DEGRADED)
+    assert str(path) in show.session.stats().reason
+    show.session.set_camera(Nuisance())
+    show.until(State.LIVE)
+
+
+def test_changing_the_camera_again_and_again(show: Show):
+    show.session.start()
+    trackers = [Follower() for _ in range(12)]
+    for tracker in trackers:
+        show.session.set_camera(Nuisance(200.0), tracker)
+    show.until(State.LIVE)
+    show.session.stop()
+    assert all(t.closed for t in trackers) and show.session.failure == ""
+
+
+def test_outputs_come_and_go(show: Show):
+    show.session.start()
+    show.until(State.LIVE)
+    late, queued = Watcher(), QueuedSink(Watcher())
+    show.session.add_sink("late", late)
+    assert late.opened == 1 and late.written >= 1, "it begins with the last frame"
+    show.session.add_sink("queued", queued)
+    wait_until(lambda: late.written > 5 and queued.written > 5)
+    states = {s.name: s for s in show.session.output_states()}
+    assert list(states) == ["output 1", "late", "queued"] and states["queued"].written > 5
+    with pytest.raises(BadInput, match="late is there already"):
+        show.session.add_sink("late", Watcher())
+    show.session.remove_sink("late")
+    written = late.written
+    show.session.remove_sink("late")
+    wait_until(lambda more=show.watcher.written: show.watcher.written > more + 5)
+    assert late.written == written and late.closed == 1
+    broken = Watcher()
+    broken.broken = True
+    with pytest.raises(OutputFailed):
+        show.session.add_sink("broken", broken)
+    assert [s.name for s in show.session.output_states()] == ["output 1", "queued"]
+    show.session.stop()
+    assert queued.error is None and [s.problem for s in show.session.output_states()] == ["", ""]
+    with pytest.raises(BadInput, match="the show is over"):
+        show.session.add_sink("late", Watcher())
+
+
+def test_an_output_added_before_the_start_is_opened_with_it(show: Show):
+    early = Watcher()
+    show.session.add_sink("early", early)
+    assert early.opened == 0
+    show.session.start()
+    wait_until(lambda: early.written > 3)
+    assert early.opened == 1
+
+
+def test_an_output_that_breaks_while_it_is_finished_says_so(show: Show):
+    class Full(Watcher):
+        def close(self) -> None:
+            raise OutputFailed("the disk is full")
+
+    show.session.start()
+    for name, sink in (("plain", Full()), ("queued", QueuedSink(Full()))):
+        show.session.add_sink(name, sink)
+        assert show.session.remove_sink(name) == "the disk is full"
+    assert len(show.session.output_states()) == 1
+
+
+def test_an_output_added_in_panic_begins_with_the_still_portrait(show: Show):
+    show.session.start()
+    wait_until(lambda: show.painter.drawn > 3)
+    show.session.panic()
+    late = Watcher()
+    show.session.add_sink("late", late)
+    assert np.array_equal(late.newest, show.still)
+
+
+def test_a_snapshot_is_what_goes_out(show: Show, tmp_path: Any):
+    path = tmp_path / "pictures" / "now.png"
+    with pytest.raises(OutputFailed, match="nothing has gone out"):
+        show.session.snapshot(path)
+    show.session.start()
+    show.session.panic()
+    show.session.snapshot(path)
+    assert np.array_equal(load_image(path)[0], show.still)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputFailed, match="was not written"):
+        show.session.snapshot(tmp_path / "file" / "now.png")
+
+
+def test_a_known_performer_is_used_and_left_again(show: Show):
+    measure = show.session.measures
+    show.session.start()
+    show.until(State.LIVE)
+    seen = measure.peek()
+    assert seen is not None
+    show.session.use_performer(Performer("me", seen, Ranges(jaw=0.4)))
+    drawn = show.painter.drawn
+    wait_until(lambda: show.painter.drawn > drawn + 3)
+    show.session.use_performer(None)
+    wait_until(lambda: show.session.calibrating)
+    wait_until(lambda: not show.session.calibrating)
+    assert show.session.stats().faults == 0
 
 
 def test_stop_ends_all_threads_and_closes_everything(show: Show):

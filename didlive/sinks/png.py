@@ -8,11 +8,22 @@ from pathlib import Path
 
 import cv2
 
-from ..disk import sync
+from ..disk import sync, write_whole
 from ..errors import OutputFailed
 from ..seams import StreamFormat
 from ..types import Frame
 from .files import FileSink
+
+
+def encode_png(frame: Frame) -> bytes:
+    """Return a frame as the bytes of a PNG file (RGB, or RGBA, straight alpha)."""
+    order = cv2.COLOR_RGBA2BGRA if frame.image.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    return cv2.imencode(".png", cv2.cvtColor(frame.image, order))[1].tobytes()
+
+
+def save_png(path: Path, frame: Frame) -> None:
+    """Write one frame as a PNG file, whole or not at all. Raises OutputFailed."""
+    write_whole(path, encode_png(frame))
 
 
 class PngFolderSink(FileSink):
@@ -35,10 +46,8 @@ class PngFolderSink(FileSink):
         self._asides.append(self._folder)
 
     def _add(self, frame: Frame) -> None:
-        order = cv2.COLOR_RGBA2BGRA if frame.image.shape[2] == 4 else cv2.COLOR_RGB2BGR
-        _, data = cv2.imencode(".png", cv2.cvtColor(frame.image, order))
         with open(self._folder / f"{self.written:06d}.png", "wb") as file:
-            file.write(data.tobytes())
+            file.write(encode_png(frame))
             file.flush()
             os.fsync(file.fileno())
 
