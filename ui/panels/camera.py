@@ -17,10 +17,11 @@ from PySide6.QtWidgets import (
 from didlive.settings import Settings
 from ui.i18n import say, tr
 
-from .controls import RESET_PX, aligned, line, wide_combo
+from .controls import aligned, line
 from .faces import FaceHint
 from .glyphs import GlyphButton
 from .panel import Panel, Section, note
+from .rows import RESET_PX, wide_combo
 from .wizard import RangeDialog
 
 if TYPE_CHECKING:

@@ -29,9 +29,10 @@ from PySide6.QtWidgets import (
 from ui.i18n import say, tr
 
 from . import drops
-from .controls import line, sentence
+from .controls import line
 from .glyphs import GlyphButton, Mark
 from .panel import MARGIN, WIDTH_PX, note
+from .rows import sentence
 from .tiles import PortraitModel, TileDelegate, mark_of, readiness
 
 if TYPE_CHECKING:

@@ -20,9 +20,10 @@ from didlive.profiles import PRESETS
 from didlive.settings import Settings, overlay, walk
 from ui.i18n import tr
 
-from .controls import RESET_PX, aligned, line, wide_combo
+from .controls import aligned, line
 from .glyphs import GlyphButton
 from .panel import Panel, Section
+from .rows import RESET_PX, wide_combo
 
 if TYPE_CHECKING:
     from ui.studio import Studio

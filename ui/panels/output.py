@@ -22,9 +22,10 @@ from PySide6.QtWidgets import (
 from didlive.settings import Settings
 from ui.i18n import say, tr
 
-from .controls import RESET_PX, aligned, guard_wheel, line, wide_combo
+from .controls import aligned, line
 from .glyphs import BAD, GlyphButton, Mark
 from .panel import Panel, Section, note
+from .rows import RESET_PX, guard_wheel, wide_combo
 
 if TYPE_CHECKING:
     from didlive.session import Stats

@@ -1,0 +1,57 @@
+"""What tests of the window share: a Studio with an empty home, its library, and a running show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
+
+from didlive.profiles import Store
+from ui import i18n
+from ui.studio import Studio
+
+LONG_MS = 60_000
+
+
+@pytest.fixture
+def until(qtbot) -> Callable[[Callable[[], object]], None]:
+    """Wait for something that has to happen."""
+    return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=LONG_MS)
+
+
+@pytest.fixture
+def language() -> Iterator[Callable[[str], None]]:
+    """Switch the language, and back to English at the end."""
+    yield i18n.set_language
+    i18n.set_language("en")
+
+
+@pytest.fixture
+def studio(qtbot, tmp_path: Path) -> Iterator[Studio]:
+    """A Studio that keeps everything in `tmp_path` and was not opened: no library, no show."""
+    made = Studio(Store(tmp_path / "config"), tmp_path / "portraits")
+    made._takes.videos, made._takes.pictures = tmp_path / "videos", tmp_path / "pictures"
+    yield made
+    with qtbot.waitSignal(made.closed, timeout=LONG_MS):
+        made.shutdown()
+
+
+@pytest.fixture
+def library(studio: Studio, models: Path, until) -> Studio:
+    """A Studio that has read its library: the built-in portraits, with thumbnails and verdicts."""
+    studio.open(start=False)
+    until(lambda: studio.entries and all(studio.thumbnail(e.key) is not None and studio.verdict(e.key) is not None
+                                         for e in studio.entries))
+    return studio
+
+
+@pytest.fixture
+def show(studio: Studio, models: Path, until) -> Studio:
+    """A Studio whose first portrait plays, driven by the built-in motion."""
+    studio.change("camera.name", "", merge=False)
+    studio.open()
+    until(lambda: studio.session is not None and studio.session.preview.peek() is not None and studio.portrait)
+    return studio
