@@ -50,7 +50,7 @@ def test_a_clip_as_camera(driving: Path, astronaut: Path, capsys: pytest.Capture
 def test_a_camera_that_is_not_there_is_said_at_once(camera: str, window: bool, tmp_path: Path,
                                                     monkeypatch: pytest.MonkeyPatch,
                                                     capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setattr("didlive.cli.live._check_window", lambda: None)
+    monkeypatch.setattr("didlive.cli.live.check_screen", lambda otherwise: None)
     code, out, err = run(["live", "--portrait", demo_portrait(), "--camera", camera, "--seconds", "1", "--record",
                           tmp_path / "a.mp4", *SMALL[:2 if window else 3]], capsys)
     assert (code, out, len(err.splitlines())) == (2, "", 1), err

@@ -17,7 +17,8 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QApplication
 
 from didlive.session import Session, State
-from ui.preview import PreviewWindow, fitted, show, state_line
+from ui.picture import fitted
+from ui.preview import PreviewWindow, show, state_line
 
 
 @pytest.fixture(scope="module")

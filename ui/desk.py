@@ -50,13 +50,14 @@ class Desk(QObject):
     closed = Signal()
 
     def __init__(self, store: Store, portraits: Path | None = None, parent: QObject | None = None) -> None:
-        """portraits: the library's folder, if not the user's own. Nothing starts by itself."""
+        """portraits: the library's folder, if not the user's own."""
         super().__init__(parent)
         self.store = store
         self._kept: tuple[Settings, str, dict[str, Any]] | None = None
-        self._jobs = Jobs(self)
+        # What must not keep a portrait or camera waiting is done aside.
+        self._jobs, self._aside = Jobs(self), Jobs(self)
         self._tuning = Tuning(store, self._keep, self)
-        self._shelf = Shelf(self._jobs, portraits, self)
+        self._shelf = Shelf(self._jobs, self._aside, portraits, self)
         self._runner = Runner(self._jobs, self._shelf, self._tuning, self)
         self._takes = Takes(self._jobs, self)
         self.cameras: tuple[CameraChoice, ...] = ()
@@ -64,8 +65,9 @@ class Desk(QObject):
         self.performers: tuple[str, ...] = ()
         for part in (self._shelf, self._runner, self._takes):
             part.message.connect(self.message)
-        self._jobs.failed.connect(lambda text: self.message.emit("error", text))
-        self._jobs.busy.connect(self.busy_changed)
+        for jobs in (self._jobs, self._aside):
+            jobs.failed.connect(lambda text: self.message.emit("error", text))
+            jobs.busy.connect(self.busy_changed)
         self._tuning.changed.connect(lambda new, _: self.settings_changed.emit(new))
         self._shelf.changed.connect(self.library_changed)
         self._runner.portrait_changed.connect(self.portrait_changed)
@@ -132,6 +134,11 @@ class Desk(QObject):
         if driver.name:
             return driver.name
         return tr("the built-in motion (no camera found)") if driver.missing else tr("the built-in motion")
+
+    @property
+    def has_camera(self) -> bool:
+        """Whether something drives that has a picture; the built-in motion and motion files have none."""
+        return bool(self._runner.driver.name) and not self._runner.driver.spec.lower().endswith(".npz")
 
     @property
     def following(self) -> bool:

@@ -5,101 +5,19 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import cv2
-import numpy as np
-from PySide6.QtCore import QRect, QSize, Qt, QTimer, QtMsgType, qInstallMessageHandler
-from PySide6.QtGui import QCloseEvent, QColor, QImage, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtCore import Qt, QTimer, QtMsgType, qInstallMessageHandler
+from PySide6.QtGui import QCloseEvent, QKeyEvent
 from PySide6.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 
-from didlive.flow import Latest
 from didlive.session import Session, Stats
-from didlive.types import U8, Frame
+
+from .picture import Picture, newest
 
 _log = logging.getLogger(__name__)
-REFRESH_MS, STATE_MS = 15, 250
-BACKGROUND = QColor(24, 24, 26)
+STATE_MS = 250
 KEYS = "Space camera on/off   C recalibrate   H hold   Esc panic   Q quit"
-
-
-def fitted(image: U8, width: int, height: int) -> U8:
-    """Return `image` (H, W, 3 or 4) scaled to fit into width x height px; 1:1 costs nothing."""
-    zoom = min(width / image.shape[1], height / image.shape[0])
-    if zoom <= 0 or abs(zoom - 1) < 1e-3:
-        return image
-    size = max(1, round(image.shape[1] * zoom)), max(1, round(image.shape[0] * zoom))
-    how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
-    return np.ascontiguousarray(cv2.resize(image, size, interpolation=how), np.uint8)
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """A picture ready to paint. Qt does not copy the pixels: `image` lives as long as `picture`."""
-
-    picture: QImage
-    image: U8
-
-
-class _Scaler(threading.Thread):
-    """Scales the newest frame for the window, so that the window's thread only copies pixels."""
-
-    def __init__(self, frames: Latest[Frame]) -> None:
-        super().__init__(name="didlive-preview", daemon=True)
-        self._frames = frames
-        self._stop_asked = threading.Event()
-        self.size: tuple[int, int] = (512, 512)
-        self.ready: Latest[_Shown] = Latest()
-
-    def run(self) -> None:
-        last: tuple[Frame, tuple[int, int]] | None = None
-        while not self._stop_asked.is_set():
-            frame = self._frames.take(0.05) or self._frames.peek()
-            size = self.size
-            if frame is None or (last is not None and last[0] is frame and last[1] == size):
-                continue
-            image = fitted(frame.image, *size)
-            height, width, channels = image.shape
-            pixels = QImage.Format.Format_RGBA8888 if channels == 4 else QImage.Format.Format_RGB888
-            self.ready.put(_Shown(QImage(image.data, width, height, channels * width, pixels), image))
-            last = frame, size
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stop_asked.set()
-        self.join(1.0)
-
-
-class _Picture(QWidget):
-    """Paints the newest scaled frame in the middle."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        self.setMinimumSize(160, 120)
-        self.shown: _Shown | None = None
-        self.resized: Callable[[int, int], None] = lambda width, height: None
-        self.painted = 0
-
-    def sizeHint(self) -> QSize:
-        return QSize(512, 512)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        ratio = self.devicePixelRatio()
-        self.resized(round(self.width() * ratio), round(self.height() * ratio))
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), BACKGROUND)
-        if self.shown is not None:
-            picture, ratio = self.shown.picture, self.devicePixelRatio()
-            width, height = round(picture.width() / ratio), round(picture.height() / ratio)
-            place = QRect((self.width() - width) // 2, (self.height() - height) // 2, width, height)
-            painter.drawImage(place, picture)
-            self.painted += 1
-        painter.end()
 
 
 def state_line(stats: Stats) -> str:
@@ -115,7 +33,7 @@ class PreviewWindow(QWidget):
         super().__init__()
         self._session = session
         self.setWindowTitle(f"didlive - {title}")
-        self.picture, self.status = _Picture(), QLabel()
+        self.picture, self.status = Picture(newest(lambda: session.preview)), QLabel()
         self.status.setMargin(6)
         self.status.setToolTip(KEYS)
         self.status.setAccessibleName("state")
@@ -124,24 +42,10 @@ class PreviewWindow(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.picture, 1)
         layout.addWidget(self.status)
-        self._scaler = _Scaler(session.preview)
-        self.picture.resized = self._fit
-        self._scaler.start()
-        self._refresh, self._tell = QTimer(self), QTimer(self)
-        self._refresh.timeout.connect(self._show_newest)
+        self._tell = QTimer(self)
         self._tell.timeout.connect(self._show_state)
-        self._refresh.start(REFRESH_MS)
         self._tell.start(STATE_MS)
         self._show_state()
-
-    def _fit(self, width: int, height: int) -> None:
-        self._scaler.size = (width, height)
-
-    def _show_newest(self) -> None:
-        shown = self._scaler.ready.peek()
-        if shown is not None and shown is not self.picture.shown:
-            self.picture.shown = shown
-            self.picture.update()
 
     def _show_state(self) -> None:
         self.status.setText(f"{state_line(self._session.stats())}\n{KEYS}")
@@ -165,9 +69,8 @@ class PreviewWindow(QWidget):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """End the window's own thread; the session is ended by whoever started it."""
-        self._refresh.stop()
         self._tell.stop()
-        self._scaler.stop()
+        self.picture.stop()
         super().closeEvent(event)
 
 
@@ -183,7 +86,7 @@ def show(session: Session, title: str, seconds: float | None = None) -> None:
     found = QApplication.instance()
     app = found if isinstance(found, QApplication) else QApplication(sys.argv[:1])
     window = PreviewWindow(session, title)
-    # Python handles signals only between its own instructions; the refresh timer gives it the chance.
+    # Python handles signals only between its own instructions; the picture's timer gives it the chance.
     endings = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, lambda *_: window.close()) for number in endings]
     if seconds is not None:

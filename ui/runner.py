@@ -41,6 +41,8 @@ class Runner(QObject):
         self._jobs, self._shelf, self._tuning = jobs, shelf, tuning
         self._wardrobe = Wardrobe()
         self._cameras: tuple[CameraChoice, ...] = ()
+        # Instead of the settings' camera, if not None.
+        self.camera: str | None = None
         self.driver = Driver("", "")
         self.session: Session | None = None
         self.portrait = ""
@@ -91,13 +93,22 @@ class Runner(QObject):
     def take_cameras(self, cameras: tuple[CameraChoice, ...]) -> None:
         """Tell which cameras there are now; the one that was missing drives as soon as it is there."""
         self._cameras = cameras
-        driver = find_driver(self._tuning.settings.camera.name, cameras)
+        driver = self._find()
         if self.driver.missing and not driver.missing:
             self.message.emit("info", tr("{name} is connected and drives now", name=driver.name))
             self._drive(driver)
         elif not self.driver.spec:
             self.driver = driver
             self.driver_changed.emit()
+
+    def find_camera(self) -> None:
+        """Let the camera drive that is asked for now."""
+        driver = self._find()
+        if driver != self.driver:
+            self._drive(driver)
+
+    def _find(self) -> Driver:
+        return find_driver(self._tuning.settings.camera.name if self.camera is None else self.camera, self._cameras)
 
     def prepare_ahead(self) -> None:
         """Prepare the first portraits of the library one by one, so that their number keys switch at once."""
@@ -116,7 +127,8 @@ class Runner(QObject):
 
     def _begin(self) -> None:
         entry = self._shelf.entry(self.wanted) or next(iter(self._shelf.entries), None)
-        if entry is None or self.closing:
+        # Without a driver the cameras are still being looked for; `start` comes after that.
+        if entry is None or self.closing or not self.driver.spec:
             return
         self.wanted, self._starting = entry.key, True
         old, self.session = self.session, None
@@ -163,6 +175,7 @@ class Runner(QObject):
         else:
             self.wanted = self.portrait
             self.preparing_changed.emit()
+            self._shelf.fill()
 
     # Another portrait, other settings
 
@@ -203,7 +216,7 @@ class Runner(QObject):
 
     def _apply(self, new: Settings, old: Settings) -> None:
         if new.camera != old.camera:
-            self._drive(find_driver(new.camera.name, self._cameras))
+            self._drive(self._find())
         session = self.session
         if session is None:
             return
@@ -225,6 +238,8 @@ class Runner(QObject):
         session, settings = self.session, self._tuning.settings
         self.driver = driver
         self.driver_changed.emit()
+        if driver.missing:
+            self.message.emit("warning", tr("The camera is not there; the built-in motion drives until it comes"))
         if session is None or self._starting:
             return
 

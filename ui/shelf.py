@@ -27,9 +27,11 @@ class Shelf(QObject):
     added = Signal(object)
     message = Signal(str, str)
 
-    def __init__(self, jobs: Jobs, folder: Path | None, parent: QObject | None = None) -> None:
+    def __init__(self, jobs: Jobs, aside: Jobs, folder: Path | None, parent: QObject | None = None) -> None:
+        """aside: makes thumbnails and verdicts, once `fill` was called."""
         super().__init__(parent)
-        self._jobs, self._folder = jobs, folder
+        self._jobs, self._aside, self._folder = jobs, aside, folder
+        self._filling = False
         self.library: Library | None = None
         self.entries: tuple[Entry, ...] = ()
         self.thumbnails: dict[str, U8] = {}
@@ -57,8 +59,8 @@ class Shelf(QObject):
         return next((entry for entry in self.entries if entry.key == key), None)
 
     def fill(self) -> None:
-        """Make the missing thumbnails and verdicts, one by one, behind everything that waits already."""
-        library = self.library
+        """Make the missing thumbnails and verdicts, now and whenever there are new portraits."""
+        library, self._filling = self.library, True
         if library is None:
             return
         for entry in self.entries:
@@ -73,7 +75,7 @@ class Shelf(QObject):
             kept[key] = made
             self.changed.emit()
 
-        self._jobs.submit(lambda: kept[key] if key in kept else function(key), done, failed=lambda _: None)
+        self._aside.submit(lambda: kept[key] if key in kept else function(key), done, failed=lambda _: None)
 
     def add(self, items: list[Path | tuple[U8, str]]) -> None:
         """Copy picture files, or pictures with a name, into the library."""
@@ -125,7 +127,8 @@ class Shelf(QObject):
     def _take(self, listed: Any) -> None:
         self.entries, self.own = listed
         self.changed.emit()
-        self.fill()
+        if self._filling:
+            self.fill()
 
 
 def _listed(library: Library) -> tuple[tuple[Entry, ...], dict[str, dict[str, Any]]]:

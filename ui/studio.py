@@ -25,15 +25,19 @@ if TYPE_CHECKING:
     from didlive.capture.listing import CameraChoice
     from didlive.session import Session
 
+NOT_IN_A_PROFILE = ("mirror", "auto_neutral", "region")
 STATS_MS, CAMERAS_MS, SECOND_MS = 250, 2000, 1000
 
 
 class Studio(Desk):
     """Everything the window can do. Nothing here blocks the window's thread."""
 
-    def __init__(self, store: Store, portraits: Path | None = None, parent: QObject | None = None) -> None:
-        """portraits: the library's folder, if not the user's own. Nothing starts before `open`."""
+    def __init__(self, store: Store, portraits: Path | None = None, camera: str | None = None,
+                 parent: QObject | None = None) -> None:
+        """portraits: the library's folder, if not the user's own. camera: drives until another one is chosen, whatever
+        the settings say. Nothing starts before `open`."""
         super().__init__(store, portraits, parent)
+        self._runner.camera = camera
         self._cameras_known = self._looking = self._closing = False
         self._left, self._failure = 0, ""
         self._outputs: object = ()
@@ -48,12 +52,17 @@ class Studio(Desk):
 
     # Beginning and end
 
-    def open(self, start: bool = True) -> None:
-        """Read the library, look for cameras, and begin the show."""
+    def open(self, portraits: tuple[Path, ...] = ()) -> None:
+        """Read the library, put `portraits` into it, look for cameras, and begin the show."""
         if self.store.note:
             self.message.emit("warning", self.store.note)
-        self._shelf.open(lambda: None)
-        self.refresh_cameras(lambda: self.start() if start else None)
+
+        def opened() -> None:
+            if portraits:
+                self.add_portraits(list(portraits))
+            self.refresh_cameras(self.start)
+
+        self._shelf.open(opened)
         self._refresh_names()
         self._takes.refresh()
         self._ticks.start(STATS_MS)
@@ -83,6 +92,7 @@ class Studio(Desk):
             timer.stop()
         self._tuning.flush()
         self._jobs.close()
+        self._aside.close()
         threading.Thread(target=self._end, name="didlive-closing", daemon=True).start()
 
     def finish_now(self) -> None:
@@ -103,7 +113,7 @@ class Studio(Desk):
 
     def submit(self, function: Callable[[], Any], done: Callable[[Any], None] | None = None, label: str = "") -> None:
         """Run `function` in the background, then `done(result)` here; errors become messages."""
-        self._jobs.submit(function, done, label)
+        self._aside.submit(function, done, label)
 
     # Settings
 
@@ -142,8 +152,9 @@ class Studio(Desk):
         self._jobs.submit(lambda: self.store.profile(name), lambda tree: self.apply_overlay(tree, name), soon=True)
 
     def save_profile(self, name: str) -> None:
-        """Keep the motion settings as a profile."""
-        tree = {"motion": dataclasses.asdict(self.settings.motion)}
+        """Keep the motion settings as a profile: how the portrait moves, not whose motion it is."""
+        motion = dataclasses.asdict(self.settings.motion)
+        tree = {"motion": {name: value for name, value in motion.items() if name not in NOT_IN_A_PROFILE}}
         self._jobs.submit(lambda: self.store.save_profile(name, tree), lambda _: self._refresh_names(), soon=True)
 
     def delete_profile(self, name: str) -> None:
@@ -183,7 +194,9 @@ class Studio(Desk):
 
     def choose_camera(self, spec: str) -> None:
         """Let a camera (index or name), a clip or motion file drive; an empty text: the built-in motion."""
+        self._runner.camera = None
         self.change("camera.name", spec, merge=False)
+        self._runner.find_camera()
 
     def refresh_cameras(self, done: Callable[[], None] = lambda: None) -> None:
         """Look which cameras are connected."""
@@ -305,6 +318,7 @@ class Studio(Desk):
 
     def _began(self, session: Session) -> None:
         self._failure = ""
+        self._shelf.fill()
         self._apply_performer()
         self.session_changed.emit(session)
         self._tick()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QStandardPaths, Signal
 
+from didlive.errors import DidliveError, OutputFailed
+
 from .i18n import tr
 from .jobs import Jobs
 
@@ -79,17 +81,24 @@ class Takes(QObject):
         """Finish the recording; the file is complete when `message` says so."""
         if self.recording:
             self._jobs.submit(lambda: session.remove_sink(NAME), lambda _: self.ended(), tr("Finishing the recording"),
-                              soon=True)
+                              failed=self._failed, soon=True)
 
     def ended(self) -> None:
         """The session gave the recording up, or was stopped: tell how it went."""
         path, sink = self.path, self._sink
         self.path = self._sink = None
         if path is not None and sink is not None:
-            problem = str(sink.error) if sink.error is not None else ""
-            self.message.emit("error" if problem else "info", problem or tr("Recorded {path}", path=path))
+            if sink.error is not None:
+                self.message.emit("error", str(sink.error))
+            else:
+                self.message.emit("info", tr("Recorded {path}", path=path))
             self.refresh()
         self.changed.emit()
+
+    def _failed(self, error: DidliveError) -> None:
+        if self._sink is not None and self._sink.error is None:
+            self.message.emit("error", str(error))
+        self.ended()
 
     def look(self, session: Session) -> None:
         """End a recording that broke (the disk is full): the show goes on."""
@@ -121,8 +130,6 @@ class Takes(QObject):
 
 
 def _new_path(make: Callable[[], Path]) -> Path:
-    from didlive.errors import OutputFailed
-
     try:
         return make()
     except OSError as error:

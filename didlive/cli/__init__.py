@@ -13,6 +13,7 @@ from ..errors import Cancelled, DidliveError
 from .native import quiet_native
 
 COMMANDS = {
+    "run": "open the window: portraits, camera, motion, outputs",
     "animate": "animate a portrait from a clip or a recorded motion, into a file",
     "live": "animate a portrait live from a camera, a clip or a recorded motion",
     "record-motion": "track a clip or camera and store the motion as numbers",

@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import wording
 from ..errors import BadInput, OutputFailed
 from .options import add_settings_options, read_settings, to_path
+from .screen import check_screen
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.seconds is not None and not args.seconds > 0:
         raise BadInput("--seconds must be above 0")
     if not args.no_window:
-        _check_window()
+        check_screen("; use --no-window")
     session, recorder, title = _prepare(args)
     try:
         session.start()
@@ -61,15 +61,6 @@ def run(args: argparse.Namespace) -> int:
     if session.failure:
         raise BadInput(session.failure)
     return 0
-
-
-def _check_window() -> None:
-    """Say now what Qt would say by aborting the process."""
-    if find_spec("PySide6") is None:
-        raise BadInput("the window needs PySide6; run: pip install 'didlive[ui]', or use --no-window")
-    screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    if sys.platform == "linux" and not any(os.environ.get(name) for name in screens):
-        raise BadInput("there is no screen to show a window on; use --no-window")
 
 
 def _prepare(args: argparse.Namespace) -> tuple[Session, Any, str]:
