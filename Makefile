@@ -11,7 +11,8 @@ QT_LIBS := libgl1 libegl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon0 
 	libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0 libxcb-image0 libxcb-render-util0 libxcb-xkb1 \
 	libwayland-cursor0 libwayland-egl1 fonts-dejavu-core
 # gcc builds the webcam that the tests make up.
-TEST_TOOLS := gcc libc6-dev xvfb xauth
+# xvfb, openbox and xdotool: a screen, a window manager and the hands of the tests that use the window like a person.
+TEST_TOOLS := gcc libc6-dev xvfb xauth xdotool openbox fonts-wqy-microhei
 
 .PHONY: help run test venv models lint types clean
 .DEFAULT_GOAL := help
@@ -20,21 +21,18 @@ TEST_TOOLS := gcc libc6-dev xvfb xauth
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
 
-run: $(VENV)/.run-ready models  ## set up, then open the live preview; without a screen render demo.mp4
+run: $(VENV)/.run-ready models  ## set up, then open the window; without a screen render demo.mp4
 	@screen=$${WAYLAND_DISPLAY:-$$DISPLAY}; [ "$$(uname)" != Darwin ] || screen=desktop; \
 	if [ -n "$$screen" ]; then \
 		.ci/apt $(QT_LIBS); \
 		if $(BIN)/python -c 'from PySide6.QtGui import QGuiApplication; QGuiApplication([])' >/dev/null 2>&1; then \
-			camera=$$($(BIN)/didlive cameras --json | sed -n 's/^ *"index": \([0-9]*\),$$/\1/p' | head -n 1); \
-			if [ -n "$$camera" ]; then echo "Camera $$camera drives the portrait."; \
-			else echo "No camera is connected: a built-in motion drives the portrait."; fi; \
-			exec $(BIN)/didlive live --demo $${camera:+--camera "$$camera"}; \
+			exec $(BIN)/didlive run; \
 		fi; \
 		echo "The screen $$screen cannot be used ($(BIN)/didlive doctor says more)."; \
 	else \
 		echo "There is no screen (DISPLAY and WAYLAND_DISPLAY are not set)."; \
 	fi; \
-	echo "Rendering the demo to demo.mp4 instead of opening the live preview."; \
+	echo "Rendering the demo to demo.mp4 instead of opening the window."; \
 	$(BIN)/didlive animate --demo --out demo.mp4 && echo "Done: $$PWD/demo.mp4"
 
 test: $(VENV)/.test-ready models  ## set up, then check style, layers and types and run all tests

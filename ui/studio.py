@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from didlive.session import Session
 
 NOT_IN_A_PROFILE = ("mirror", "auto_neutral", "region")
+# What people do not expect Ctrl+Z to change.
+NOT_UNDONE = ("window.", "camera.")
 STATS_MS, CAMERAS_MS, SECOND_MS = 250, 2000, 1000
 
 
@@ -120,7 +122,7 @@ class Studio(Desk):
     def change(self, path: str, value: Any, *, merge: bool = True) -> None:
         """Change one setting; merge: with a change of the same one just before, it is one step of undo."""
         try:
-            self._tuning.change({path: value}, merge)
+            self._tuning.change({path: value}, merge, undoable=not path.startswith(NOT_UNDONE))
         except DidliveError as error:
             self.message.emit("warning", str(error))
 

@@ -55,9 +55,10 @@ QPushButton:pressed, QPushButton:checked { background: @accent; color: @on_accen
 QPushButton:disabled { color: @dim; background: @window; }
 QPushButton:focus { border: 2px solid @link; padding: 5px 11px; }
 QPushButton:default { border-color: @link; }
-QComboBox, QLineEdit, QAbstractSpinBox, QKeySequenceEdit > QLineEdit { background: @base; border: 1px solid @line;
+QComboBox, QLineEdit, QAbstractSpinBox { background: @base; border: 1px solid @line;
     border-radius: 6px; padding: 4px 8px; selection-background-color: @accent; }
 QComboBox { background: @button; }
+QAbstractSpinBox QLineEdit { border: none; padding: 0; background: transparent; }
 QComboBox:hover, QLineEdit:hover, QAbstractSpinBox:hover { border-color: @dim; }
 QComboBox:focus, QLineEdit:focus, QAbstractSpinBox:focus { border-color: @link; }
 QComboBox:disabled, QLineEdit:disabled, QAbstractSpinBox:disabled { color: @dim; background: @window; }

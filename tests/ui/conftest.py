@@ -42,7 +42,7 @@ def studio(qtbot, tmp_path: Path) -> Iterator[Studio]:
 @pytest.fixture
 def library(studio: Studio, models: Path, until) -> Studio:
     """A Studio that has read its library: the built-in portraits, with thumbnails and verdicts."""
-    studio.open(start=False)
+    studio._shelf.open(studio._shelf.fill)
     until(lambda: studio.entries and all(studio.thumbnail(e.key) is not None and studio.verdict(e.key) is not None
                                          for e in studio.entries))
     return studio
