@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .composite import AUTO, Compositor, crop_target, lay_out
+from .errors import BadInput
 from .geometry import head_box
 from .portrait import flattened, load_portrait, scaled
 from .registry import GENERATORS, load
@@ -20,40 +22,87 @@ from .seams import Generator, Source
 from .settings import OutputSettings, Settings
 from .types import U8, Face, Portrait
 
+if TYPE_CHECKING:
+    from .background import Cutout
+
 PROBE_PX = 512.0
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A portrait before its background was changed: `colours` not laid over anything (for cutting out), `portrait` and
+    `source` as they were prepared, and the cutout once it was made."""
+
+    colours: Portrait
+    portrait: Portrait
+    source: Source
+    cutout: Cutout | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Everything that drawing one portrait needs: the portrait at the output's scale, the generator and the source it
-    prepared, how the portrait answers, and the compositor of the output."""
+    prepared, how the portrait answers, and the compositor of the output. `output`: what it was prepared for, with the
+    size worked out."""
 
     portrait: Portrait
     generator: Generator
     source: Source
     response: Response
     compositor: Compositor
+    output: OutputSettings = field(default_factory=OutputSettings)
+    original: Original | None = None
 
 
 def prepare_actor(portrait: Path | str | Portrait, settings: Settings, *, face: int | None = None,
-                  generator: Generator | None = None, calibrate: bool = True, alpha: bool = False) -> Actor:
+                  generator: Generator | None = None, calibrate: bool = True, alpha: bool | None = None) -> Actor:
     """Load, fit, prepare and measure a portrait; takes a second or two, so do it before the show.
 
     face: which face of the picture (1 = largest). generator: draws instead of the one that `settings` name.
-    calibrate: measure how the portrait answers to small moves. alpha: frames are RGBA. Raises BadInput, ModelMissing.
+    calibrate: measure how the portrait answers to small moves. alpha: frames are RGBA (None: when the background shall
+    be transparent). Raises BadInput, ModelMissing.
     """
     chosen = portrait if isinstance(portrait, Portrait) else load_portrait(portrait, face)
-    if not alpha:
-        chosen = flattened(chosen)
+    if alpha is None:
+        alpha = settings.output.background == "transparent"
+    shown = chosen if alpha and settings.output.background == "picture" else flattened(chosen)
     output = own_size(chosen, settings.output)
-    fitted = fit(chosen, output)
+    fitted = fit(shown, output)
     drawer: Generator = generator if generator is not None else load(GENERATORS, settings.generator)()
     source = drawer.prepare(fitted)
-    compositor = Compositor(fitted, output, alpha)
     # The still portrait answers to nothing.
     answers = calibrate and settings.generator != "still"
     response = probe(fitted, drawer, source) if answers else Response()
-    return Actor(fitted, drawer, source, response, compositor)
+    original = Original(fitted if shown is chosen else fit(chosen, output), fitted, source)
+    return _composed(original, drawer, response, output, alpha)
+
+
+def recomposed(actor: Actor, settings: Settings) -> Actor:
+    """Return a prepared actor with another background or mirrored, as `settings.output` asks; what else differs there
+    is ignored. Quick, but for the first time that the person is cut out (some tenths of a second).
+
+    Raises BadInput for a background picture that cannot be used, or an actor that `prepare_actor` did not make.
+    """
+    if actor.original is None:
+        raise BadInput("this portrait was not prepared for another background; choose it again")
+    output = replace(settings.output, size=actor.output.size, framing=actor.output.framing)
+    return _composed(actor.original, actor.generator, actor.response, output, output.background == "transparent")
+
+
+def _composed(original: Original, generator: Generator, response: Response, output: OutputSettings,
+              alpha: bool) -> Actor:
+    """Put the person before the background that the output asks for, and lay out the picture."""
+    portrait, source, fill = original.portrait, original.source, None
+    if output.background != "picture":
+        # The compiled loops behind it take a moment to import.
+        from .background import cut_out_person, make_backdrop, restaged, staged
+
+        cutout = original.cutout or cut_out_person(original.colours)
+        original = replace(original, cutout=cutout)
+        backdrop = make_backdrop(cutout, portrait, output, alpha)
+        portrait, fill = staged(portrait, cutout, backdrop), backdrop.fill
+        source = restaged(source, generator, portrait, cutout, backdrop)
+    return Actor(portrait, generator, source, response, Compositor(portrait, output, alpha, fill), output, original)
 
 
 def probe(portrait: Portrait, generator: Generator, source: Source) -> Response:

@@ -222,7 +222,9 @@ def animate(portrait: Path | str, driving: Path | str, out: Path | str, settings
     sound = audio == "keep" and driving.suffix.lower() != ".npz"
     sink = sink_for(name, audio_from=driving if sound else None, sources=(portrait, driving))
     chosen = load_portrait(portrait, face)
-    transparent = chosen.alpha is not None and out.suffix.lower() != ".mp4"
+    behind = settings.output.background
+    transparent = out.suffix.lower() != ".mp4" and (behind == "transparent"
+                                                    or (behind == "picture" and chosen.alpha is not None))
     actor = prepare_actor(chosen, settings, alpha=transparent)
     width, height = actor.compositor.size
     # Opened once for trial: what cannot be written shall be known before a long clip is tracked.

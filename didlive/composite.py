@@ -142,11 +142,12 @@ class Compositor:
 
     `size` is the output's (width, height) px, `crop_box` the visible part of the portrait as (left, top, right,
     bottom) px. With `alpha`, frames are RGBA (straight): the patch's alpha, else the portrait's, else opaque; the
-    filled bands are transparent where the portrait has transparency. `compose` may be called from any one thread.
-    Raises BadInput for an unusable output size.
+    filled bands are transparent where the portrait has transparency. fill: (height, width, 3) uint8 RGB shown in the
+    bands instead of a blur of the portrait. With `output.mirror`, frames are flipped. `compose` may be called from any
+    one thread. Raises BadInput for an unusable output size.
     """
 
-    def __init__(self, portrait: Portrait, output: OutputSettings, alpha: bool = False) -> None:
+    def __init__(self, portrait: Portrait, output: OutputSettings, alpha: bool = False, fill: U8 | None = None) -> None:
         picture = portrait.image
         self._layout = place = lay_out((picture.shape[1], picture.shape[0]), portrait.face.landmarks, output)
         self.alpha = alpha
@@ -158,17 +159,22 @@ class Compositor:
             cover = portrait.alpha if portrait.alpha is not None else np.full(picture.shape[:2], 255, np.uint8)
             picture = np.dstack([picture, cover])
         self._source = self._whole_blocks(picture)
-        self._still = self._fill(portrait)
+        self._still = self._opaque_or_clear(self._blurred(portrait) if fill is None else fill, portrait)
         self._still[place.y:place.y + place.height, place.x:place.x + place.width] = \
             self._resize(self._source)[:place.height, :place.width]
+        self._mirror = output.mirror
+        self._at_rest = self._flipped(self._still)
 
     def compose(self, patch: Patch | None, stamp: Stamp) -> Frame:
         """Return the picture with `patch` in place (None: the portrait at rest), marked `composite`.
 
         The result's pixels equal those of pasting into the whole portrait and scaling all of it.
         """
-        image = self._still if patch is None else self._with(patch)
+        image = self._at_rest if patch is None else self._flipped(self._with(patch))
         return Frame(image, stamp.mark("composite"))
+
+    def _flipped(self, image: U8) -> U8:
+        return np.asarray(cv2.flip(image, 1), np.uint8) if self._mirror else image
 
     def _whole_blocks(self, picture: U8) -> U8:
         """Cut what is visible from the portrait, grown to whole blocks to the right and below."""
@@ -182,7 +188,7 @@ class Compositor:
         missing = ((0, bottom - top - visible.shape[0]), (0, right - left - visible.shape[1]), (0, 0))
         return np.ascontiguousarray(np.pad(visible, missing, mode="edge"))
 
-    def _fill(self, portrait: Portrait) -> U8:
+    def _blurred(self, portrait: Portrait) -> U8:
         """Return the canvas covered by a blurred, darkened enlargement of the visible part."""
         width, height = self._layout.canvas
         left, top, right, bottom = self.crop_box
@@ -194,9 +200,13 @@ class Compositor:
         part = portrait.image[int(y - half_h):math.ceil(y + half_h), int(x - half_w):math.ceil(x + half_w)]
         soft = cv2.GaussianBlur(cv2.resize(part, small, interpolation=cv2.INTER_AREA), (0, 0), 0.04 * max(small))
         fill = cv2.resize(soft, (width, height), interpolation=cv2.INTER_CUBIC)
-        canvas = np.clip(fill * FILL_BRIGHTNESS, 0, 255).astype(np.uint8)
+        return np.clip(fill * FILL_BRIGHTNESS, 0, 255).astype(np.uint8)
+
+    def _opaque_or_clear(self, canvas: U8, portrait: Portrait) -> U8:
+        """Return a canvas of its own, with alpha if frames have it."""
         if not self.alpha:
-            return canvas
+            return canvas.copy()
+        height, width = canvas.shape[:2]
         return np.dstack([canvas, np.full((height, width), 0 if portrait.alpha is not None else 255, np.uint8)])
 
     def _resize(self, region: U8) -> U8:

@@ -114,12 +114,28 @@ def test_head_framing_is_a_square_around_the_head_inside_the_picture():
 
 
 def test_bust_framing_is_wider_and_shows_what_is_below():
-    picture = portrait(1200, 1200, box=0.2)
+    picture = portrait(1200, 1200, box=0.15)
     head, bust = (Compositor(picture, OutputSettings("512", f)).crop_box for f in ("head", "bust"))
-    assert abs((bust[2] - bust[0]) - 3.7 * 240) <= 12
-    assert bust[3] - head[3] > 4 * abs(bust[1] - head[1])
+    assert abs((bust[2] - bust[0]) - 3.7 * 180) <= 12
+    assert abs(bust[1] - head[1]) <= 12 and bust[3] - head[3] > 180
     # No more than the picture has.
-    assert Compositor(portrait(600, 600, box=0.4), OutputSettings("512", "bust")).crop_box == (0, 0, 600, 600)
+    assert Compositor(portrait(600, 600, box=0.4), OutputSettings("600x600", "bust")).crop_box == (0, 0, 600, 600)
+
+
+def test_mirrored_frames_are_the_others_flipped():
+    picture = portrait(700, 900)
+    plain, flipped = (Compositor(picture, OutputSettings("512", "head", mirror=m)) for m in (False, True))
+    for patch in (None, patch_of(picture, (0.2, 0.1, 0.7, 0.6)), patch_of(picture, (0.99, 0.99, 1, 1))):
+        frame = flipped.compose(patch, STAMP)
+        assert np.array_equal(frame.image, plain.compose(patch, STAMP).image[:, ::-1])
+        assert frame.image.flags.c_contiguous
+
+
+def test_bands_can_be_filled():
+    fill = np.full((720, 1280, 3), (10, 200, 30), np.uint8)
+    compositor = Compositor(portrait(600, 1200), OutputSettings("720p", "full"), fill=fill)
+    frame = compositor.compose(None, STAMP)
+    assert (frame.image[:, :300] == (10, 200, 30)).all() and not (frame.image[:, 640] == (10, 200, 30)).all()
 
 
 def test_wide_output_shows_more_of_the_real_picture_first():
