@@ -48,4 +48,5 @@ def pixels(image: QImage) -> U8:
     channels, kind = (4, QImage.Format.Format_RGBA8888) if image.hasAlphaChannel() else (3, QImage.Format.Format_RGB888)
     image = image.convertToFormat(kind)
     rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
-    return np.ascontiguousarray(rows[:, :image.width() * channels].reshape(image.height(), image.width(), channels))
+    # A copy: the bits go away with `image`.
+    return rows[:, :image.width() * channels].reshape(image.height(), image.width(), channels).copy()
