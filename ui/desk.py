@@ -29,11 +29,12 @@ class Desk(QObject):
     """The parts of the show and how they stand. All signals come in the window's thread; nothing here blocks it.
 
     message(level, text): level info, warning or error. busy_changed(what, progress 0..1 or -1): an empty text means
-    nothing. countdown(seconds left) before a calibration, 0 at its moment. closed: after `shutdown`.
+    nothing. portraits_added(keys). countdown(seconds left) before a calibration, 0 at its moment. closed: after `shutdown`.
     """
 
     settings_changed = Signal(object)
     library_changed = Signal()
+    portraits_added = Signal(object)
     portrait_changed = Signal(str)
     preparing_changed = Signal()
     stats_changed = Signal(object)
@@ -53,7 +54,7 @@ class Desk(QObject):
         """portraits: the library's folder, if not the user's own."""
         super().__init__(parent)
         self.store = store
-        self._kept: tuple[Settings, str, dict[str, Any]] | None = None
+        self._kept: tuple[Settings, set[str]] | None = None
         # What must not keep a portrait or camera waiting is done aside.
         self._jobs, self._aside = Jobs(self), Jobs(self)
         self._tuning = Tuning(store, self._keep, self)
@@ -70,6 +71,7 @@ class Desk(QObject):
             jobs.busy.connect(self.busy_changed)
         self._tuning.changed.connect(lambda new, _: self.settings_changed.emit(new))
         self._shelf.changed.connect(self.library_changed)
+        self._shelf.added.connect(self.portraits_added)
         self._runner.portrait_changed.connect(self.portrait_changed)
         self._runner.preparing_changed.connect(self.preparing_changed)
         self._runner.driver_changed.connect(self.driver_changed)
@@ -77,15 +79,19 @@ class Desk(QObject):
 
     def _keep(self, common: Settings, key: str, own: dict[str, Any]) -> None:
         """Save settings in the background."""
-        self._kept = (common, key, own)
+        keys = self._kept[1] if self._kept is not None else set()
+        if key and own != self._shelf.own.get(key, {}):
+            self._shelf.own[key] = own
+            keys = keys | {key}
+        self._kept = common, keys
         self._jobs.submit(self._write_kept)
 
     def _write_kept(self) -> None:
         kept, self._kept = self._kept, None
         if kept is not None:
             self.store.save(kept[0])
-            if kept[1]:
-                self._shelf.keep(kept[1], kept[2])
+            for key in kept[1]:
+                self._shelf.write_own(key)
 
     # What there is
 

@@ -30,6 +30,7 @@ class Kiosk(QWidget):
         super().__init__()
         self._studio, self._folder = studio, folder
         self._escaped_s, self._ended = -ESCAPE_S, False
+        self._keys: list[str] = []
         self.setWindowTitle("didlive")
         self.setCursor(Qt.CursorShape.BlankCursor)
         self.picture = Picture(newest(lambda: studio.session.preview if studio.session else None))
@@ -44,6 +45,7 @@ class Kiosk(QWidget):
         self._next.timeout.connect(lambda: self.step(1))
         self._silence.timeout.connect(lambda: self.label.setText(""))
         self._next.start()
+        studio.portraits_added.connect(self._take)
         studio.busy_changed.connect(self._busy)
         studio.session_changed.connect(lambda session: self._busy("", 0.0))
         studio.message.connect(lambda level, text: self._say(text) if level == "error" else None)
@@ -51,8 +53,7 @@ class Kiosk(QWidget):
 
     def step(self, by: int) -> None:
         """Show the next portrait, or the one before."""
-        entries = self._studio.entries
-        keys = [entry.key for entry in entries if not entry.builtin] or [entry.key for entry in entries]
+        keys = self._keys or [entry.key for entry in self._studio.entries]
         if keys:
             now = self._studio.preparing or self._studio.portrait
             at = keys.index(now) + by if now in keys else 0
@@ -87,6 +88,9 @@ class Kiosk(QWidget):
         event.ignore()
         self._next.stop()
         self._studio.shutdown()
+
+    def _take(self, keys: list[str]) -> None:
+        self._keys = keys
 
     def _say(self, text: str) -> None:
         self.label.setText(say(text))

@@ -106,11 +106,10 @@ class Shelf(QObject):
         """Give a portrait another name."""
         self._with_library(lambda library: library.rename(key, name))
 
-    def keep(self, key: str, own: dict[str, Any]) -> None:
-        """Remember the portrait's own settings; call it in a job."""
-        if self.library is not None and self.own.get(key, {}) != own:
-            self.own[key] = own
-            self.library.save_settings(key, own)
+    def write_own(self, key: str) -> None:
+        """Save the portrait's own settings; call it in a job."""
+        if self.library is not None and self.entry(key) is not None:
+            self.library.save_settings(key, self.own.get(key, {}))
 
     def _with_library(self, function: Callable[[Library], Any], done: Callable[[Any], None] = lambda _: None,
                       label: str = "") -> None:
@@ -125,7 +124,9 @@ class Shelf(QObject):
         self._jobs.submit(lambda: (function(library), _listed(library)), finished, label, soon=True)
 
     def _take(self, listed: Any) -> None:
-        self.entries, self.own = listed
+        self.entries, saved = listed
+        # What is here may be newer than what was saved.
+        self.own = saved | {key: own for key, own in self.own.items() if key in saved}
         self.changed.emit()
         if self._filling:
             self.fill()

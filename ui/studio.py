@@ -48,7 +48,6 @@ class Studio(Desk):
         self._poll.timeout.connect(self.refresh_cameras)
         self._second.timeout.connect(self._count_down)
         self._shelf.added.connect(lambda keys: self.choose_portrait(keys[0]))
-        self._runner.portrait_changed.connect(self._remember_portrait)
         self._runner.began.connect(self._began)
         self._runner.ended.connect(self._ended)
 
@@ -329,9 +328,6 @@ class Studio(Desk):
         self._takes.ended()
         if self.session is None:
             self.session_changed.emit(None)
-
-    def _remember_portrait(self, key: str) -> None:
-        self._tuning.change({"window.portrait": key}, undoable=False)
 
     def _apply_performer(self) -> None:
         name, session = self.settings.window.performer, self.session

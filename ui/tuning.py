@@ -98,11 +98,13 @@ class Tuning(QObject):
         return overlay(self._common, own)
 
     def wear(self, key: str, own: dict[str, Any]) -> None:
-        """Another portrait plays: its own settings replace those of the one before."""
+        """Another portrait plays, and is remembered: its own settings replace those of the one before."""
         self.flush()
         old, self._key = self.settings, key
+        self._common = changed(self._common, "window.portrait", key)
         self.settings = self.dressed(own)
         if self.settings != old:
+            self._timer.start()
             self.changed.emit(self.settings, old)
 
     def flush(self) -> None:

@@ -1,0 +1,89 @@
+"""The full screen of a stand."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
+
+from PySide6.QtCore import Qt
+
+from didlive.demo import demo_portrait
+from didlive.errors import BadInput
+from didlive.profiles import Store
+from ui.kiosk import Kiosk, open_kiosk
+from ui.studio import Studio
+
+Until = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def kiosk(qtbot, tmp_path: Path, astronaut: Path, models: Path,
+          monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Studio, Kiosk]]:
+    from PySide6.QtWidgets import QApplication
+
+    from didlive.cli.run import pictures
+    from ui.app import Options
+
+    monkeypatch.setenv("DIDLIVE_CONFIG", str(tmp_path / "config"))
+    folder = tmp_path / "portraits"
+    folder.mkdir()
+    shutil.copy(astronaut, folder / "a.png")
+    shutil.copy(demo_portrait(), folder / "b.jpg")
+    (folder / "c.png").write_bytes(b"no picture")
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    palette, sheet = app.palette(), app.styleSheet()
+    studio, made = open_kiosk(app, Options(pictures(folder), "", True, 3600.0, "en"))
+    yield studio, made
+    if not made._ended:
+        with qtbot.waitSignal(studio.closed, timeout=60_000):
+            made.close()
+    app.setPalette(palette)
+    app.setStyleSheet(sheet)
+    made.deleteLater()
+
+
+def test_portraits_follow_one_another_and_nothing_is_kept(qtbot, kiosk: tuple[Studio, Kiosk], tmp_path: Path,
+                                                          until: Until):
+    studio, window = kiosk
+    until(lambda: studio.portrait)
+    until(lambda: window.picture.painted > 3)
+    keys = window._keys
+    assert window.isFullScreen() and window.cursor().shape() == Qt.CursorShape.BlankCursor and len(keys) == 2
+    until(lambda: studio.portrait == keys[0])
+    qtbot.keyClick(window, Qt.Key.Key_Right)
+    until(lambda: studio.portrait == keys[1])
+    qtbot.keyClick(window, Qt.Key.Key_Space)
+    until(lambda: studio.portrait == keys[0])
+    qtbot.keyClick(window, Qt.Key.Key_Left)
+    until(lambda: studio.portrait == keys[1])
+    window._next.start(1)
+    until(lambda: studio.portrait == keys[0])
+    assert Store(tmp_path / "config").load().window.portrait == ""
+
+
+def test_escape_twice_ends_it(qtbot, kiosk: tuple[Studio, Kiosk], until: Until):
+    studio, window = kiosk
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert window.label.text() == "Press Esc again to quit"
+    with qtbot.waitSignal(studio.closed, timeout=60_000):
+        qtbot.keyClick(window, Qt.Key.Key_Escape)
+    until(lambda: not window.isVisible())
+
+
+def test_what_the_command_line_takes_as_portraits(tmp_path: Path):
+    from didlive.cli.run import pictures
+
+    with pytest.raises(BadInput, match="has no pictures"):
+        pictures(tmp_path)
+    with pytest.raises(BadInput, match="does not exist"):
+        pictures(tmp_path / "gone.png")
+    for name in ("b.PNG", "a.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in pictures(tmp_path)] == ["a.jpg", "b.PNG"]
+    assert pictures(tmp_path / "notes.txt") == (tmp_path / "notes.txt",)

@@ -1,0 +1,252 @@
+"""Studio with a real session: portraits, cameras, recordings, the end."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import pytest
+
+pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
+
+from didlive.capture.listing import CameraChoice
+from didlive.demo import demo_motion
+from didlive.profiles import Store
+from didlive.session import Session, State
+from ui.show import find_driver
+from ui.studio import Studio
+
+Until = Callable[[Callable[[], object]], None]
+
+
+def said(studio: Studio) -> list[tuple[str, str]]:
+    """What the studio tells from now on."""
+    messages: list[tuple[str, str]] = []
+    studio.message.connect(lambda level, text: messages.append((level, text)))
+    return messages
+
+
+def running(studio: Studio) -> Session:
+    """The session, which is there."""
+    assert studio.session is not None
+    return studio.session
+
+
+def test_it_begins_by_itself_with_the_built_in_portrait_and_motion(show: Studio, until: Until):
+    until(lambda: running(show).stats().state is State.LIVE)
+    assert show.portrait == show.entries[0].key and show.entries[0].builtin
+    assert show.driving == "the built-in motion" and not show.has_camera
+    until(lambda: all(show.thumbnail(e.key) is not None and show.verdict(e.key) is not None for e in show.entries))
+
+
+def test_without_the_camera_that_is_asked_for_the_motion_stands_in(qtbot, studio: Studio, models: Path, until: Until,
+                                                                   monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("didlive.capture.listing.list_cameras", lambda: [])
+    studio.open()
+    until(lambda: studio.session is not None)
+    assert studio.driving == "the built-in motion (no camera found)"
+
+
+def test_another_portrait_plays_and_has_its_own_settings(show: Studio, until: Until):
+    first, second = (entry.key for entry in show.entries[:2])
+    session = running(show)
+    show.change("output.background", "color")
+    show.choose_index(2)
+    assert show.preparing == second or show.portrait == second
+    until(lambda: show.portrait == second)
+    assert show.settings.output.background == "picture" and show.settings.window.portrait == second
+    until(lambda: show.preparing == "")
+    show.choose_portrait(first)
+    until(lambda: show.portrait == first)
+    assert show.settings.output.background == "color" and show.session is session
+    show.choose_index(7)
+    assert show.preparing == ""
+
+
+def test_a_portrait_that_was_prepared_plays_at_once(show: Studio, until: Until):
+    second = show.entries[1]
+    until(lambda: show._runner._wardrobe.find(second, show._tuning.dressed({})) is not None)
+    show.choose_portrait(second.key)
+    assert show.portrait == second.key and show.preparing == ""
+
+
+def test_good_and_bad_pictures_are_added(show: Studio, astronaut: Path, tmp_path: Path, until: Until):
+    messages, count = said(show), len(show.entries)
+    bad, faceless = tmp_path / "bad.jpg", tmp_path / "faceless.png"
+    bad.write_bytes(b"no picture")
+    shutil.copy(astronaut, tmp_path / "me.png")
+    import numpy as np
+    from PIL import Image
+
+    Image.fromarray(np.zeros((200, 200, 3), np.uint8)).save(faceless)
+    show.add_portraits([bad, tmp_path / "me.png"])
+    until(lambda: any("bad.jpg" in text for level, text in messages if level == "error"))
+    until(lambda: show.portrait not in {e.key for e in show.entries if e.builtin} or len(show.entries) == count)
+    playing = show.portrait
+    show.add_portraits([faceless])
+    until(lambda: any("no face" in text for _, text in messages))
+    assert show.portrait == playing and show.preparing == ""
+
+
+def test_the_size_of_the_output_begins_a_new_session(show: Studio, until: Until):
+    before = running(show)
+    show.change("output.size", "256x256")
+    until(lambda: show.session is not None and show.session is not before)
+    until(lambda: running(show).preview.peek() is not None)
+    frame = running(show).preview.peek()
+    assert frame is not None and frame.image.shape[:2] == (256, 256)
+    assert before.stats().state is State.STOPPED
+
+
+def test_a_clip_as_camera(show: Studio, driving: Path, until: Until):
+    before = running(show)
+    show.choose_camera(str(driving))
+    assert show.driving == driving.name and show.has_camera
+    until(lambda: running(show).stats().state is State.LIVE)
+    assert show.session is before
+    show.show_camera(True)
+    until(lambda: running(show).camera_view.peek() is not None)
+    show.show_camera(False)
+    show.choose_camera("")
+    assert show.driving == "the built-in motion"
+
+
+def test_recording_and_snapshot(show: Studio, until: Until):
+    messages = said(show)
+    show.record(True)
+    until(lambda: show.recording)
+    path = show.recording_path
+    assert path is not None
+    until(lambda: running(show).output_states() and running(show).output_states()[0].written > 10)
+    show.record(False)
+    until(lambda: path in show.recordings)
+    assert not show.recording
+    with av.open(str(path)) as clip:
+        assert sum(1 for _ in clip.decode(video=0)) > 10
+    show.snapshot()
+    until(lambda: any(text.startswith("Saved ") for _, text in messages))
+    assert list(show.folders[1].glob("*.png"))
+
+
+def test_a_recording_that_cannot_begin_is_told_and_the_show_goes_on(show: Studio, until: Until):
+    messages = said(show)
+    show.folders[0].parent.mkdir(exist_ok=True)
+    show.folders[0].write_text("in the way")
+    show.record(True)
+    until(lambda: any(level == "error" for level, _ in messages))
+    assert not show.recording and running(show).stats().state is not State.FAILED
+
+
+def test_closing_while_recording_finishes_the_file(qtbot, show: Studio, until: Until):
+    show.record(True)
+    until(lambda: show.recording and running(show).output_states()[0].written > 10)
+    path = show.recording_path
+    assert path is not None
+    with qtbot.waitSignal(show.closed, timeout=60_000):
+        show.shutdown()
+    with av.open(str(path)) as clip:
+        assert sum(1 for _ in clip.decode(video=0)) > 10
+    assert not [t.name for t in threading.enumerate() if t.name.startswith("didlive-") and t.name != "didlive-closing"]
+    # The fixture shuts down once more.
+    show._closing = False
+
+
+def test_hold_panic_and_start(show: Studio, until: Until):
+    until(lambda: running(show).stats().state is State.LIVE)
+    show.hold(True)
+    assert show.held
+    show.panic(True)
+    assert show.panicking
+    show.panic(False)
+    show.hold(False)
+    show.toggle()
+    assert not show.following
+    show.toggle()
+    assert show.following
+    show.stop()
+    assert show.session is None and not show.following
+    show.toggle()
+    until(lambda: show.session is not None)
+
+
+def test_calibration_counts_down(qtbot, show: Studio, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ui.studio.SECOND_MS", 5)
+    left: list[int] = []
+    show.countdown.connect(left.append)
+    show.recalibrate(3)
+    qtbot.waitUntil(lambda: left == [3, 2, 1, 0])
+    qtbot.waitUntil(lambda: running(show).calibrating)
+
+
+def test_the_range_wizard_measures_and_the_performer_is_kept(qtbot, show: Studio, until: Until,
+                                                              monkeypatch: pytest.MonkeyPatch):
+    from dataclasses import replace
+
+    import didlive.calibration as calibration
+
+    monkeypatch.setattr(calibration, "STEPS", tuple(replace(s, seconds=0.6) for s in calibration.STEPS))
+    run = show.start_wizard("Ada")
+    assert run is not None
+    told: list[str] = []
+    run.step.connect(lambda text, part: told.append(text))
+    with qtbot.waitSignal(run.finished, timeout=60_000) as ended:
+        pass
+    performer = ended.args[0]
+    assert performer.name == "Ada" and len(set(told)) == run.count
+    show.save_performer(performer)
+    until(lambda: show.performers == ("Ada",))
+    assert show.settings.window.performer == "Ada"
+    show.delete_performer("Ada")
+    until(lambda: show.performers == ())
+    assert show.settings.window.performer == ""
+    cancelled = show.start_wizard("Bo")
+    assert cancelled is not None
+    with qtbot.waitSignal(cancelled.finished) as ended:
+        cancelled.cancel()
+    assert ended.args == [None]
+
+
+def test_profiles_bring_everything_back(library: Studio, until: Until):
+    library.change("motion.gains.mouth", 1.7)
+    library.save_profile("Loud")
+    until(lambda: library.profiles == ("Loud",))
+    library.reset("motion")
+    assert library.settings.motion.gains.mouth == 1.0
+    library.apply_profile("Loud")
+    until(lambda: library.settings.motion.gains.mouth == 1.7)
+    library.delete_profile("Loud")
+    until(lambda: library.profiles == ())
+
+
+def test_settings_are_there_at_the_next_start(qtbot, studio: Studio, tmp_path: Path):
+    studio.change("motion.strength", 1.3)
+    studio.change("motion.strength", 99.0)
+    with qtbot.waitSignal(studio.closed, timeout=60_000):
+        studio.shutdown()
+    assert Store(tmp_path / "config").load().motion.strength == 1.3
+    studio._closing = False
+
+
+CAMERAS = (CameraChoice(0, "Integrated Camera", "/dev/video0", 200), CameraChoice(2, "Studio Cam", "/dev/video2", 200))
+
+
+@pytest.mark.parametrize(("wanted", "spec", "name", "missing"), [
+    ("0", "0", "Integrated Camera", False), ("studio", "2", "Studio Cam", False),
+    ("/dev/video2", "2", "Studio Cam", False), ("", str(demo_motion()), "", False),
+    ("1", str(demo_motion()), "", True), ("gone.mp4", str(demo_motion()), "", True),
+    (str(demo_motion()), str(demo_motion()), "demo_motion.npz", False)])
+def test_which_camera_drives(wanted: str, spec: str, name: str, missing: bool):
+    found = find_driver(wanted, CAMERAS)
+    assert (found.spec, found.name, found.missing) == (spec, name, missing)
+
+
+def test_a_camera_that_is_plugged_in_drives(show: Studio, monkeypatch: pytest.MonkeyPatch):
+    show.choose_camera("0")
+    assert show.driving == "the built-in motion (no camera found)"
+    swapped: list[object] = []
+    monkeypatch.setattr(show._runner, "_drive", swapped.append)
+    show._runner.take_cameras(CAMERAS)
+    assert [driver.name for driver in swapped] == ["Integrated Camera"]
