@@ -76,7 +76,7 @@ def unrest(m: Measure) -> float:
     def total(*prefixes: str) -> float:
         return float(sum(v for n, v in zip(BLENDSHAPES, b, strict=True) if n.startswith(prefixes)))
 
-    turn = np.linalg.norm(m.rotvec[:2]) * 2.0 + abs(float(m.rotvec[2]))
+    turn = 3.0 * np.linalg.norm(m.rotvec)
     return (2.0 * total("jawOpen", "mouthSmile", "mouthPucker", "mouthFunnel", "mouthFrown", "mouthStretch") * 0.5
             + total("eyeBlink") + 0.5 * total("browInnerUp", "browDown", "browOuterUp", "eyeSquint", "eyeWide")
             + 0.7 * total("eyeLook") * 0.5 + float(turn))
