@@ -9,6 +9,8 @@ import pytest
 
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
+from PySide6.QtWidgets import QApplication
+
 from didlive.profiles import Store
 from ui import i18n
 from ui.studio import Studio
@@ -25,7 +27,13 @@ def until(qtbot) -> Callable[[Callable[[], object]], None]:
 @pytest.fixture
 def language() -> Iterator[Callable[[str], None]]:
     """Switch the language, and back to English at the end."""
-    yield i18n.set_language
+
+    def switch(name: str) -> None:
+        i18n.set_language(name)
+        # The windows hear of it by an event.
+        QApplication.processEvents()
+
+    yield switch
     i18n.set_language("en")
 
 

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QMessageBox,
     QProgressBar,
     QPushButton,
+    QStyle,
     QVBoxLayout,
     QWidget,
 )
@@ -37,10 +38,12 @@ from .tiles import PortraitModel, TileDelegate, mark_of, readiness
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QEvent, QMimeData
+    from PySide6.QtGui import QResizeEvent
 
     from didlive.library import Entry
     from ui.studio import Studio
 
+LEAST_PX = 248
 PICTURES = "*.jpg *.jpeg *.png *.webp *.bmp *.tif *.tiff *.gif"
 
 
@@ -51,7 +54,7 @@ class LibraryPanel(QWidget):
         super().__init__()
         self.studio = studio
         self.setAcceptDrops(True)
-        self.setMinimumWidth(WIDTH_PX - 40)
+        self.setMinimumWidth(LEAST_PX)
         self.model = PortraitModel(studio)
         self._tiles = TileDelegate(studio, self.model)
         self._build_view()
@@ -87,7 +90,7 @@ class LibraryPanel(QWidget):
         view.setMovement(QListView.Movement.Static)
         view.setResizeMode(QListView.ResizeMode.Adjust)
         view.setUniformItemSizes(True)
-        view.setSpacing(4)
+        view.setSpacing(0)
         view.setFrameShape(QFrame.Shape.NoFrame)
         view.setMouseTracking(True)
         view.setAcceptDrops(False)
@@ -266,6 +269,12 @@ class LibraryPanel(QWidget):
         self.empty.setText(tr("No portraits yet.\n\nDrop a picture of one face here, paste it, or open it."))
         self._hint()
         self._show_details()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
+        if self._tiles.fit(self.width() - 2 * MARGIN - bar):
+            self.view.scheduleDelayedItemsLayout()
 
     def changeEvent(self, event: QEvent) -> None:
         if event.type() == event.Type.LanguageChange:

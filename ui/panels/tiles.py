@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from didlive.portrait import Verdict
     from ui.studio import Studio
 
-PICTURE_PX, PAD_PX, NAME_PX = 128, 6, 22
+TILE_PX, PAD_PX, NAME_PX = 148, 6, 22
 KEYS = 9
 ENTRY = Qt.ItemDataRole.UserRole
 Index = QModelIndex | QPersistentModelIndex
@@ -121,9 +121,15 @@ class TileDelegate(QStyledItemDelegate):
     def __init__(self, studio: Studio, model: PortraitModel) -> None:
         super().__init__()
         self._studio, self._model = studio, model
+        self._side = TILE_PX
+
+    def fit(self, width_px: int) -> bool:
+        """Choose the tiles' size so that they fill a row of `width_px`, two or more; return whether it changed."""
+        before, self._side = self._side, width_px // max(2, round(width_px / TILE_PX))
+        return self._side != before
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        return QSize(PICTURE_PX + 2 * PAD_PX, PICTURE_PX + 2 * PAD_PX + NAME_PX)
+        return QSize(self._side, self._side + NAME_PX)
 
     def updateEditorGeometry(self, editor: Any, option: QStyleOptionViewItem, index: Index) -> None:
         rect = option.rect  # type: ignore[attr-defined]
@@ -134,8 +140,8 @@ class TileDelegate(QStyledItemDelegate):
         rect: QRect = option.rect  # type: ignore[attr-defined]
         state: QStyle.StateFlag = option.state  # type: ignore[attr-defined]
         palette: QPalette = option.palette  # type: ignore[attr-defined]
-        left = rect.left() + (rect.width() - PICTURE_PX) // 2
-        box = QRectF(left, rect.top() + PAD_PX, PICTURE_PX, PICTURE_PX)
+        side = self._side - 2 * PAD_PX
+        box = QRectF(rect.left() + PAD_PX, rect.top() + PAD_PX, side, side)
         painter.save()
         painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
         self._paint_picture(painter, box, entry.key, palette)
