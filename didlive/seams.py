@@ -66,8 +66,9 @@ class StreamFormat:
 
 class Sink(Protocol):
     """Takes finished frames. `open` raises OutputFailed. `write` takes frames of the opened size in order of time and
-    raises OutputFailed when the output is lost. `close` finishes the output; `abort` drops it and leaves nothing
-    behind. Both may be called twice."""
+    raises OutputFailed when the output is lost. A sink that can show transparency says `carries_alpha = True`; others
+    get opaque frames in a show. `close` finishes the output; `abort` drops it and leaves nothing behind. Both may be
+    called twice."""
 
     def open(self, stream: StreamFormat) -> None: ...
     def write(self, frame: Frame) -> None: ...

@@ -66,6 +66,7 @@ class Session:
         self.camera_view: Latest[Frame] = self._feed.view
         width, height = actor.compositor.size
         self._outputs = Outputs(sinks, StreamFormat(width, height, settings.output.rate_hz, actor.compositor.alpha))
+        self._outputs.color = actor.output.background_color
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         # Held while a frame goes out, so that after `panic` returns no moving frame follows.
@@ -142,11 +143,14 @@ class Session:
 
     def set_actor(self, actor: Actor) -> None:
         """Show another portrait from the next frame on. Raises BadInput when its picture has another size than the
-        outputs were opened with."""
+        outputs were opened with, or only one of both is transparent."""
         have, need = actor.compositor.size, self._outputs.size
         if have != need:
             raise BadInput(f"this portrait's picture is {have[0]}x{have[1]} px, but the outputs run at "
                            f"{need[0]}x{need[1]}; choose a fixed size, or stop and start again")
+        if actor.compositor.alpha != self._outputs.alpha:
+            raise BadInput("a transparent background comes or goes only with a new start; stop and start again")
+        self._outputs.color = actor.output.background_color
         self._renderer.set_actor(actor)
         if self._panicking or self._failure:
             self._send_still()

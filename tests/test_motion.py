@@ -10,10 +10,19 @@ import pytest
 from didlive.demo import demo_motion
 from didlive.filters import OneEuro
 from didlive.geometry import BLENDSHAPES, SHAPE_INDEX, euler_deg, from_rotvec, mirror_index
-from didlive.motion import MotionEstimator, average, blink_curve, find_neutral, measure, own_range_lids, smooth_clip
+from didlive.motion import (
+    MotionEstimator,
+    average,
+    blink_curve,
+    find_neutral,
+    measure,
+    mirrored,
+    own_range_lids,
+    smooth_clip,
+)
 from didlive.recording import Recording, load_recording
 from didlive.settings import Idle, MotionSettings, Smoothing
-from didlive.types import Face, Measure, Presence, Stamp, Tracking
+from didlive.types import Face, Measure, Performer, Presence, Ranges, Stamp, Tracking
 
 RATE_HZ = 30.0
 
@@ -63,6 +72,15 @@ def test_closed_lids_are_closed_and_neutral_lids_are_open():
     assert own_range_lids(0.35 * neutral, neutral, score + 0.5, score) == pytest.approx(0)
     # The tracker's points lag, its blink score knows: closed all the same.
     assert own_range_lids(0.6 * neutral, neutral, score + 0.6, score) == pytest.approx(0)
+
+
+def test_a_performer_whose_closed_lids_read_otherwise_closes_all_the_same():
+    neutral, score = np.array([0.3, 0.25], np.float32), np.array([0.1, 0.1], np.float32)
+    tired = Ranges(lids=np.full(2, 0.55, np.float32), blink=np.full(2, 0.4, np.float32))
+    assert own_range_lids(0.55 * neutral, neutral, score, score).min() > 0.15
+    assert own_range_lids(0.55 * neutral, neutral, score, score, tired) == pytest.approx(0, abs=0.02)
+    assert own_range_lids(neutral, neutral, score, score, tired) == pytest.approx(1)
+    assert own_range_lids(0.8 * neutral, neutral, score + 0.3, score, tired) == pytest.approx(0, abs=0.02)
 
 
 def test_the_calmest_frames_are_the_neutral(measures: list[Measure]):
@@ -134,3 +152,48 @@ def test_idle_blinks_by_seed():
     curve = [blink_curve(i / 60, 7) for i in range(60 * 40)]
     assert min(curve) < 0.1 and np.mean(np.array(curve) == 1) > 0.85
     assert curve == [blink_curve(i / 60, 7) for i in range(60 * 40)] != [blink_curve(i / 60, 8) for i in range(60 * 40)]
+
+
+def test_settings_change_without_a_new_neutral(faces: list[Face]):
+    estimator = MotionEstimator(MotionSettings(auto_neutral=False))
+    for i in range(30):
+        estimator.estimate(Tracking(faces[i], (640, 480), 1, stamp(i)))
+    neutral = estimator.neutral
+    assert neutral is not None and not estimator.calibrating
+    estimator.configure(MotionSettings(auto_neutral=False, smoothing=Smoothing(rest_hz=8.0)))
+    motion = estimator.estimate(Tracking(faces[30], (640, 480), 1, stamp(30)))
+    assert motion is not None and motion.neutral is neutral
+    # Freshly set filters begin with what is seen.
+    assert np.array_equal(motion.now.shape, measure(faces[30]).shape)
+
+
+def test_mirroring_while_running_mirrors_the_neutral_too(faces: list[Face]):
+    plain, flipped = (MotionEstimator(MotionSettings(auto_neutral=False, mirror=m)) for m in (False, True))
+    for i in range(40):
+        for estimator in (plain, flipped):
+            motion = estimator.estimate(Tracking(faces[i], (640, 480), 1, stamp(i)))
+    plain.configure(flipped.settings)
+    seen = Tracking(faces[40], (640, 480), 1, stamp(40))
+    motion, expected = plain.estimate(seen), flipped.estimate(seen)
+    assert motion is not None and expected is not None
+    assert motion.neutral.shape == pytest.approx(expected.neutral.shape, abs=1e-4)
+    assert motion.neutral.centre == pytest.approx(expected.neutral.centre, abs=1e-2)
+    assert mirrored(mirrored(measure(faces[0]))).shape == pytest.approx(measure(faces[0]).shape)
+
+
+def test_a_known_performer_brings_the_face_and_the_day_brings_the_place(faces: list[Face], measures: list[Measure]):
+    known = Performer("me", measures[100], Ranges(lids=np.array([0.3, 0.5], np.float32)))
+    for mirror in (False, True):
+        estimator = MotionEstimator(MotionSettings(mirror=mirror))
+        estimator.use(known)
+        for i in range(40):
+            motion = estimator.estimate(Tracking(faces[i], (640, 480), 1, stamp(i)))
+        own = mirrored(known.neutral) if mirror else known.neutral
+        assert motion is not None and np.array_equal(motion.neutral.shape, own.shape)
+        day = average([measure(f, mirror) for f in faces[:16]])
+        assert motion.neutral.rotvec == pytest.approx(day.rotvec, abs=1e-4)
+        estimator.use(None)
+        assert estimator.calibrating
+        for i in range(40, 80):
+            motion = estimator.estimate(Tracking(faces[i], (640, 480), 1, stamp(i)))
+        assert motion is not None and not np.array_equal(motion.neutral.shape, own.shape)

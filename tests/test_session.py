@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from stage import SETTINGS, Follower, Nuisance, Painter, Watcher, make_actor, show_threads, wait_until
+from stage import SETTINGS, Follower, Nuisance, Painter, Watcher, make_actor, portrait, show_threads, wait_until
 
+from didlive.actor import prepare_actor
 from didlive.errors import BadInput, OutputFailed
 from didlive.portrait import load_image
 from didlive.session import Session, State
@@ -460,3 +462,25 @@ def test_a_plain_sink_that_fails_does_not_stop_the_others(show: Show):
         written = memory.written
         wait_until(lambda: memory.written > written + 3)
         assert session.stats().state is State.DEGRADED
+
+
+def test_transparent_frames_reach_those_who_can_show_them_and_others_get_the_colour():
+    output = replace(SETTINGS.output, background="transparent", background_color="#0000ff")
+    settings = replace(SETTINGS, output=output)
+    cover = np.zeros((128, 128), np.uint8)
+    cover[40:90, 40:90] = 255
+    actor = prepare_actor(replace(portrait(), alpha=cover), settings, generator=Painter(), calibrate=False)
+    clear, plain, queued = MemorySink(), Watcher(), QueuedSink(MemorySink())
+    with Session(settings, Nuisance(), Follower(), actor, [clear, plain]) as session:
+        session.panic()
+        session.add_sink("queued", queued)
+        late = Watcher()
+        session.add_sink("late", late)
+        wait_until(lambda: queued.written > 2 and plain.written > 2)
+        for opaque in (plain.newest, late.newest):
+            assert opaque is not None and opaque.shape == (128, 128, 3)
+            assert (opaque[:20] == (0, 0, 255)).all() and np.array_equal(opaque[60, 60], portrait().image[60, 60])
+        assert clear.frames[-1].image.shape == (128, 128, 4) and (clear.frames[-1].image[:20, :, 3] == 0).all()
+        assert clear.stream is not None and clear.stream.alpha
+        with pytest.raises(BadInput, match="new start"):
+            session.set_actor(make_actor())

@@ -6,6 +6,7 @@ import math
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import numpy as np
@@ -25,6 +26,7 @@ class Thinned(FileSink):
     `written` counts the pictures taken, kept or not.
     """
 
+    carries_alpha: ClassVar[bool] = True
     faults = (OSError, FFmpegError)
     highest_hz = 25.0
 

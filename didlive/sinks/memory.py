@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import ClassVar
 
 from ..errors import OutputFailed
 from ..seams import StreamFormat
@@ -11,6 +12,8 @@ from ..types import Frame
 
 class MemorySink:
     """Keeps the newest `keep` frames in `frames`; `written` counts all, `stream` is the opened format."""
+
+    carries_alpha: ClassVar[bool] = True
 
     def __init__(self, keep: int = 64) -> None:
         self.frames: deque[Frame] = deque(maxlen=keep)

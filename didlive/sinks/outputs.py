@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from ..errors import BadInput, OutputFailed
 from ..seams import Sink, StreamFormat
@@ -25,6 +27,20 @@ class OutputState:
     written: int
 
 
+def carries_alpha(sink: Sink) -> bool:
+    """Whether a sink, or the one in a thread behind it, shows transparency: its class says `carries_alpha = True`."""
+    inner = sink.sink if isinstance(sink, ThreadedSink) else sink
+    return bool(getattr(inner, "carries_alpha", False))
+
+
+def laid_over(frame: Frame, color: str) -> Frame:
+    """Return a transparent frame laid over a colour (#rrggbb)."""
+    cover = frame.image[:, :, 3:].astype(np.uint16)
+    below = np.array([int(color[i:i + 2], 16) for i in (1, 3, 5)], np.uint16)
+    image = (frame.image[:, :, :3] * cover + below * (255 - cover) + 127) // 255
+    return Frame(image.astype(np.uint8), frame.stamp)
+
+
 class Output:
     """One sink and how it stands: `lost` is empty while it works."""
 
@@ -32,6 +48,7 @@ class Output:
         self.name, self.sink = name, sink
         # A file that broke is not begun anew; a camera or stream that was lost is.
         self.comes_back = isinstance(sink, PacedSink)
+        self.carries_alpha = carries_alpha(sink)
         self.lost = ""
         self.delay_s, self.next_s = FIRST_S, 0.0
         # Held while it is opened again or taken out.
@@ -76,19 +93,26 @@ class Output:
 
 
 class Outputs:
-    """The sinks of one session, all of the same format. `write` never raises; `problem` says what is lost.
+    """The sinks of one session, all of the same size. `write` never raises; `problem` says what is lost.
 
-    `write`, `add` and `take_out` must not run at the same time.
+    color: what transparent frames are laid over for sinks that cannot show transparency. `write`, `add` and `take_out`
+    must not run at the same time.
     """
 
     def __init__(self, sinks: Sequence[Sink], stream: StreamFormat) -> None:
         self._outputs = tuple(Output(f"output {i}", sink) for i, sink in enumerate(sinks, 1))
         self._stream = stream
+        self.color = "#000000"
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) px that every frame must have."""
         return self._stream.width, self._stream.height
+
+    @property
+    def alpha(self) -> bool:
+        """Whether every frame must have alpha."""
+        return self._stream.alpha
 
     @property
     def problem(self) -> str:
@@ -110,7 +134,7 @@ class Outputs:
         opened: list[Output] = []
         try:
             for output in self._outputs:
-                output.sink.open(self._stream)
+                output.sink.open(self._format(output.carries_alpha))
                 opened.append(output)
         except OutputFailed:
             for output in opened:
@@ -123,13 +147,13 @@ class Outputs:
         if any(output.name == name for output in self._outputs):
             raise BadInput(f"the output {name} is there already; remove it first")
         if running:
-            sink.open(self._stream)
+            sink.open(self._format(carries_alpha(sink)))
 
     def add(self, name: str, sink: Sink, frame: Frame | None) -> None:
         """Add a prepared sink; it begins with `frame`."""
         output = Output(name, sink)
         if frame is not None:
-            self._give(output, frame)
+            self._give(output, self._fitting(output, frame))
         self._outputs = (*self._outputs, output)
 
     def take_out(self, name: str) -> Output | None:
@@ -140,8 +164,19 @@ class Outputs:
 
     def write(self, frame: Frame) -> None:
         """Give `frame` to every output that works."""
+        opaque: Frame | None = None
         for output in self._outputs:
-            self._give(output, frame)
+            if output.carries_alpha or not self._stream.alpha:
+                self._give(output, frame)
+            else:
+                opaque = opaque or self._fitting(output, frame)
+                self._give(output, opaque)
+
+    def _format(self, alpha: bool) -> StreamFormat:
+        return self._stream if alpha else replace(self._stream, alpha=False)
+
+    def _fitting(self, output: Output, frame: Frame) -> Frame:
+        return frame if output.carries_alpha or not self._stream.alpha else laid_over(frame, self.color)
 
     @staticmethod
     def _give(output: Output, frame: Frame) -> None:
@@ -164,7 +199,7 @@ class Outputs:
                 continue
             output.next_s, output.delay_s = now_s + output.delay_s, min(2 * output.delay_s, LONGEST_S)
             output.lost = output.problem
-            output.reopen(self._stream, frame)
+            output.reopen(self._format(output.carries_alpha), None if frame is None else self._fitting(output, frame))
 
     def close(self) -> None:
         """Finish all: files first, live outputs last, so that nobody sees a dead camera while a file is finished."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 
@@ -31,6 +32,8 @@ class PngFolderSink(FileSink):
 
     An existing folder must be empty: whose pictures lie in it cannot be known.
     """
+
+    carries_alpha: ClassVar[bool] = True
 
     def _check_place(self) -> None:
         if not self.path.parent.is_dir():
