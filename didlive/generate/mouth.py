@@ -17,7 +17,9 @@ from .teeth import LOWER_MM, SPRITE_MM, UPPER_MM, Palette, draw_arch, draw_tongu
 
 FACE_WIDTH_MM = 140.0
 # How far the upper teeth reach below the resting lip line, and how far the lower ones stay below it.
-UPPER_SHOW_MM, LOWER_SHOW_MM = 2.2, 0.4
+UPPER_SHOW_MM, LOWER_SHOW_MM = 3.4, 4.4
+# A full smile lifts the lips by this much (head-local units, mean of the expression modes); the teeth stay.
+SMILE_LIFT = 0.05
 CHEEKS = (205, 425, 50, 280)
 
 
@@ -99,12 +101,12 @@ def paint_lips(image: U8, landmarks: F32) -> U8:
     return out
 
 
-def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32) -> Mouth:
-    """Build the layers for a crop (H, W, 3) RGB with landmarks (478, 3) px."""
+def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32, smile: float = 0.0) -> Mouth:
+    """Build the layers for a crop (H, W, 3) RGB with landmarks (478, 3) px; smile: 0..1, what the portrait shows."""
     palette = read_palette(image, landmarks, white)
     ppm = float(np.linalg.norm(landmarks[234] - landmarks[454])) / FACE_WIDTH_MM
     px_per_mm = float(np.clip(ppm * 1.4, 1.5, 8.0))
-    line = _lip_line(local)
+    line = _lip_line(local) + np.array([0, SMILE_LIFT * smile], dtype=np.float32)
     unit = ppm / local.scale
     z = float(local.shape[[13, 14], 2].mean()) + 3.0 * unit
     edge = line + np.array([0, UPPER_SHOW_MM * unit], dtype=np.float32)
@@ -124,7 +126,7 @@ def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32) -> Mo
         cavity=cavity, own=own.teeth if own is not None else None, ppm=ppm,
         line=(0.45 * palette.lip).astype(np.float32) if is_open(landmarks) else None,
         upper=Sprite(arch(UPPER_MM, palette, True), _corners(edge, z, unit)),
-        lower=Sprite(arch(LOWER_MM, palette.dimmed(0.74), False),
+        lower=Sprite(arch(LOWER_MM, palette.dimmed(0.66), False),
                      _corners(line + np.array([0, LOWER_SHOW_MM * unit]), lower_z, unit)),
         tongue=Sprite(draw_tongue(palette, px_per_mm), _corners(tongue_middle, lower_z + 8 * unit, unit)))
 

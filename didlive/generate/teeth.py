@@ -27,7 +27,7 @@ class Palette:
     def dimmed(self, factor: float) -> Palette:
         """Return the palette in less light, which comes through the lips and so takes their colour."""
         tooth = self.tooth * factor
-        return Palette((0.82 * tooth + 0.18 * self.lip * factor).astype(np.float32), self.lip * factor, self.dark)
+        return Palette((0.72 * tooth + 0.28 * self.lip * factor).astype(np.float32), self.lip * factor, self.dark)
 
 
 def luma(rgb: F32) -> F32:

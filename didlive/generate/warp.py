@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..geometry import OVAL, HeadLocal, head_box, head_local, head_rotation, portrait_landmarks
+from ..geometry import OVAL, SHAPE_INDEX, HeadLocal, head_box, head_local, head_rotation, portrait_landmarks
 from ..types import F32, U8, Drive, Patch, Portrait
 from .eyes import Eye, draw_eye, paint_out, prepare_eye
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
@@ -16,6 +16,7 @@ from .mouth import Mouth, draw_mouth, paint_lips, prepare_mouth
 from .raster import over, rasterise, soften_folds
 
 CUBIC_UP_TO_PX = 720 * 720
+SMILES = [SHAPE_INDEX["mouthSmileLeft"], SHAPE_INDEX["mouthSmileRight"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ class WarpGenerator:
         matte = make_matte(painted, coverage) if portrait.alpha is None else cut_out(painted, coverage)
         eyes = prepare_eye(crop, painted, landmarks, 0), prepare_eye(crop, painted, landmarks, 1)
         white = np.mean([_bright(eye.white) for eye in eyes], axis=0).astype(np.float32)
-        mouth = prepare_mouth(crop, landmarks, local, white)
+        smile = float(portrait.face.blendshapes[SMILES].mean())
+        mouth = prepare_mouth(crop, landmarks, local, white, smile)
         identity_x, identity_y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
         return WarpSource(portrait, x, y, landmarks, local, mesh, matte, eyes, mouth, identity_x, identity_y,
                           np.ascontiguousarray(mesh.rest[:, :2]))
