@@ -101,6 +101,16 @@ def test_tiles_paint_in_every_state(panel: LibraryPanel, library: Studio):
     assert panel.view.grab().toImage() != plain
 
 
+@pytest.mark.parametrize("width_px", [250, 264, 340, 700])
+def test_tiles_fill_the_width_in_two_columns_or_more(panel: LibraryPanel, qtbot, width_px: int):
+    panel.resize(width_px, 600)
+    qtbot.waitUntil(lambda: panel.width() == width_px)
+    panel.view.doItemsLayout()
+    first, second = (panel.view.visualRect(panel.model.index(row)) for row in range(2))
+    assert first.top() == second.top() and first.right() < second.left() + 1
+    assert second.right() <= panel.view.viewport().width() and first.width() >= 90
+
+
 def test_a_file_is_dropped(panel: LibraryPanel, astronaut: Path, until):
     key = add(panel, astronaut, until)
     select(panel, key)

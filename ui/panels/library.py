@@ -272,11 +272,18 @@ class LibraryPanel(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
-        if self._tiles.fit(self.width() - 2 * MARGIN - bar):
+        self._fit_tiles()
+
+    def _fit_tiles(self) -> None:
+        """Fill the width: the view leaves room for its scroll bar, and a little."""
+        bar = max(self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent),
+                  self.view.verticalScrollBar().sizeHint().width())
+        if self._tiles.fit(self.width() - 2 * MARGIN - bar - 4):
             self.view.scheduleDelayedItemsLayout()
 
     def changeEvent(self, event: QEvent) -> None:
         if event.type() == event.Type.LanguageChange:
             self.retranslate()
+        elif event.type() == event.Type.StyleChange:
+            self._fit_tiles()
         super().changeEvent(event)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QElapsedTimer, QRectF, QSignalBlocker, QSize, Qt, QUrl
 from PySide6.QtGui import QColor, QDesktopServices, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
+    QAbstractSpinBox,
     QHBoxLayout,
     QLabel,
     QListWidget,
@@ -88,7 +89,7 @@ class OutputPanel(Panel):
         for box in self.sides:
             box.setRange(SIDE_LOW, SIDE_HIGH)
             box.setSingleStep(2)
-            box.setSuffix(" px")
+            box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
             box.editingFinished.connect(self._choose_sides)
         self.custom = QWidget()
         row = QHBoxLayout(self.custom)
