@@ -29,7 +29,8 @@ class Desk(QObject):
     """The parts of the show and how they stand. All signals come in the window's thread; nothing here blocks it.
 
     message(level, text): level info, warning or error. busy_changed(what, progress 0..1 or -1): an empty text means
-    nothing. portraits_added(keys). countdown(seconds left) before a calibration, 0 at its moment. closed: after `shutdown`.
+    nothing. portraits_added(keys). countdown(seconds left) before a calibration, 0 at its moment. closed: after
+    `shutdown`.
     """
 
     settings_changed = Signal(object)

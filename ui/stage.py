@@ -110,8 +110,9 @@ class Strip(QFrame):
         if stats is None or session is None:
             self.metrics.setText(tr("No show runs"))
             return
+        delay = tr("Delay {p50} ms (95 %: {p95} ms)", p50=f"{stats.p50_ms:.0f}", p95=f"{stats.p95_ms:.0f}")
         lines = (tr("{fps} frames/s", fps=f"{stats.fps:.0f}"),
-                 tr("Delay {p50} ms (95 %: {p95} ms)", p50=f"{stats.p50_ms:.0f}", p95=f"{stats.p95_ms:.0f}"),
+                 delay if stats.p95_ms else tr("Delay not measured yet"),
                  tr("{count} dropped", count=stats.dropped), say(session.provider))
         self.metrics.setText("\n".join(lines))
 

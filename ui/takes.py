@@ -27,6 +27,12 @@ def folder_of(kind: QStandardPaths.StandardLocation) -> Path:
     return Path(QStandardPaths.writableLocation(kind) or Path.home()) / "didlive"
 
 
+def short(path: Path) -> str:
+    """Return a path for people: `~` is their home."""
+    home = Path.home()
+    return str(Path("~") / path.relative_to(home)) if path.is_relative_to(home) else str(path)
+
+
 def _free(folder: Path, suffix: str) -> Path:
     """Return a new file name in `folder`, made now: the time, and a number when that is taken."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +78,7 @@ class Takes(QObject):
 
         def started(made: tuple[Path, QueuedSink]) -> None:
             self.path, self._sink = made
-            self.message.emit("info", tr("Recording to {path}", path=made[0]))
+            self.message.emit("info", tr("Recording to {path}", path=short(made[0])))
             self.changed.emit()
 
         self._jobs.submit(start, started, soon=True)
@@ -91,7 +97,7 @@ class Takes(QObject):
             if sink.error is not None:
                 self.message.emit("error", str(sink.error))
             else:
-                self.message.emit("info", tr("Recorded {path}", path=path))
+                self.message.emit("info", tr("Recorded {path}", path=short(path)))
             self.refresh()
         self.changed.emit()
 
@@ -113,7 +119,7 @@ class Takes(QObject):
             session.snapshot(path)
             return path
 
-        self._jobs.submit(take, lambda path: self.message.emit("info", tr("Saved {path}", path=path)), soon=True)
+        self._jobs.submit(take, lambda path: self.message.emit("info", tr("Saved {path}", path=short(path))), soon=True)
 
     def refresh(self) -> None:
         """List the recordings again, newest first."""

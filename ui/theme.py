@@ -55,13 +55,10 @@ QPushButton:pressed, QPushButton:checked { background: @accent; color: @on_accen
 QPushButton:disabled { color: @dim; background: @window; }
 QPushButton:focus { border: 2px solid @link; padding: 5px 11px; }
 QPushButton:default { border-color: @link; }
-QComboBox, QLineEdit, QAbstractSpinBox { background: @base; border: 1px solid @line;
-    border-radius: 6px; padding: 4px 8px; selection-background-color: @accent; }
-QComboBox { background: @button; }
-QAbstractSpinBox QLineEdit { border: none; padding: 0; background: transparent; }
-QComboBox:hover, QLineEdit:hover, QAbstractSpinBox:hover { border-color: @dim; }
-QComboBox:focus, QLineEdit:focus, QAbstractSpinBox:focus { border-color: @link; }
-QComboBox:disabled, QLineEdit:disabled, QAbstractSpinBox:disabled { color: @dim; background: @window; }
+QComboBox { background: @button; border: 1px solid @line; border-radius: 6px; padding: 4px 8px; }
+QComboBox:hover { border-color: @dim; }
+QComboBox:focus { border-color: @link; }
+QComboBox:disabled { color: @dim; background: @window; }
 QComboBox::drop-down { border: none; width: 24px; }
 QComboBox::down-arrow { image: url("$arrow"); width: 12px; height: 12px; }
 QTabBar::tab { background: transparent; color: @dim; padding: 8px 14px; border: none;
@@ -71,13 +68,20 @@ QTabBar::tab:hover { color: @text; }
 QScrollArea, QScrollArea > QWidget > QWidget#page { background: transparent; border: none; }
 QProgressBar { background: @button; border: none; border-radius: 3px; max-height: 6px; min-height: 6px; }
 QProgressBar::chunk { background: @link; border-radius: 3px; }
+QScrollBar { background: transparent; }
+QScrollBar:vertical { width: 10px; }
+QScrollBar:horizontal { height: 10px; }
+QScrollBar::handle { background: @line; border-radius: 3px; margin: 2px; min-height: 24px; min-width: 24px; }
+QScrollBar::handle:hover { background: @dim; }
+QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; }
+QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 #strip, #messages, #breakdown { background: @panel; border-radius: 8px; }
 #state { font-size: 17pt; font-weight: 600; }
 #dim { color: @dim; }
 #metrics { text-align: left; background: transparent; border: 1px solid transparent; }
 #metrics:hover, #metrics:focus, #metrics:checked { border-color: @line; background: @button; color: @text; }
 #panic { color: @bad; border-color: @bad; }
-#panic:checked { background: @bad; color: @window; }
+#panic:checked, #record:checked { background: @bad; color: @window; border-color: @bad; }
 #countdown { background: rgba(0, 0, 0, 160); color: white; border-radius: 56px; font-size: 48pt; font-weight: 600; }
 #welcome { color: #c9ccd4; font-size: 13pt; background: transparent; }
 """

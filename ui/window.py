@@ -19,12 +19,14 @@ from .panels.library import LibraryPanel
 from .panels.motion import MotionPanel
 from .panels.output import OutputPanel
 from .panels.voice import VoicePanel, available
-from .stage import Stage
+from .stage import Stage, headline
 from .studio import Studio
 from .theme import Colors
 
 LAYOUT_VERSION = 1
 SIZE, LEFT_PX, RIGHT_PX = (1280, 800), 264, 340
+# What a window manager may take for the title.
+TITLE_PX = 40
 PICTURES = "*.jpg *.jpeg *.png *.webp *.bmp *.gif *.tif *.tiff"
 Area = Qt.DockWidgetArea
 
@@ -53,7 +55,8 @@ class MainWindow(QMainWindow):
         for signal in (studio.settings_changed, studio.library_changed, studio.stats_changed, studio.session_changed,
                        studio.outputs_changed):
             signal.connect(self._sync)
-        self.resize(*SIZE)
+        room = self.screen().availableGeometry()
+        self.resize(min(SIZE[0], room.width()), min(SIZE[1], room.height() - TITLE_PX))
         self._bare = self.saveState(LAYOUT_VERSION)
         self._restore()
         # Or a button that was clicked would take Space from the show.
@@ -97,6 +100,11 @@ class MainWindow(QMainWindow):
         self.actions_of.sync()
         self.stage.sync()
         self._menus.sync()
+        self._title()
+
+    def _title(self) -> None:
+        state = tr("Closing") if self._closing else headline(self.stage.stats)
+        self.setWindowTitle(f"didlive - {state}")
 
     def paint_with(self, colors: Colors) -> None:
         """Take the colours of the theme."""
@@ -104,7 +112,7 @@ class MainWindow(QMainWindow):
 
     def retranslate(self) -> None:
         """Take all texts in the language of now."""
-        self.setWindowTitle("didlive")
+        self._title()
         titles = {"library": tr("Portraits"), "motion": tr("Motion"), "camera": tr("Camera"), "output": tr("Output"),
                   "voice": tr("Voice")}
         for name, dock in self.docks.items():
@@ -182,7 +190,7 @@ class MainWindow(QMainWindow):
             self._toggle_full_screen()
         self._layout.setValue("geometry", self.saveGeometry())
         self._layout.setValue("state", self.saveState(LAYOUT_VERSION))
-        self.setWindowTitle(f"didlive - {tr('Closing')}")
+        self._title()
         self.stage.messages.tell("info", tr("Closing: recordings are being finished"))
         self.setEnabled(False)
         self._studio.shutdown()
