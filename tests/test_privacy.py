@@ -25,7 +25,7 @@ from stage import (
     wait_until,
 )
 
-from didlive import composite, generate, retarget, sinks
+from didlive import background, composite, generate, overrides, retarget, sinks
 from didlive.motion import measure
 from didlive.pipeline import Renderer
 from didlive.portrait import load_image
@@ -157,7 +157,7 @@ def test_random_schedules():
 
 def test_the_drawing_half_has_no_way_to_a_camera():
     """By construction: what draws, composes and writes imports no camera, and `render` is given motion, not frames."""
-    paths = [Path(module.__file__ or "") for module in (composite, retarget)]
+    paths = [Path(module.__file__ or "") for module in (background, composite, overrides, retarget)]
     paths += [*Path(generate.__path__[0]).glob("*.py"), *Path(sinks.__path__[0]).glob("*.py")]
     for path in paths:
         nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
