@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QLineEdit, QProgressBar, QPushButton, QVBoxLayout
+from PySide6.QtWidgets import (
+    QApplication,
+    QDialog,
+    QDialogButtonBox,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+)
 
 from didlive.calibration import STEPS
 from ui.i18n import say, tr
@@ -105,13 +114,18 @@ class RangeDialog(QDialog):
 
     def _follow(self, text: str, progress: float) -> None:
         names = [step.text for step in STEPS]
-        self._show_step(names.index(text) if text in names else self._step, progress)
+        at = names.index(text) if text in names else self._step
+        if at != self._step:
+            # Who has closed the eyes must hear that they may open again.
+            QApplication.beep()
+        self._show_step(at, progress)
 
     def _show_step(self, at: int, progress: float) -> None:
         self._step = at
         self.face.show_pose(STEPS[at].name, 0, progress)
         self.text.setText(say(STEPS[at].text))
-        self.count.setText(tr("Step {number} of {total}", number=at + 1, total=len(STEPS)))
+        self.count.setText(tr("Step {number} of {total}; a sound says when it is over", number=at + 1,
+                              total=len(STEPS)))
         self.bar.setValue(round(100 * (at + progress)))
 
     def _finish(self, performer: Performer | None) -> None:
