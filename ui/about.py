@@ -144,7 +144,8 @@ class DoctorDialog(QDialog):
 
     def _copy(self) -> None:
         if self._report is not None:
-            lines = [f"{'ok' if c.ok else 'missing'}: {c.area}: {c.name}: {c.detail}" for c in self._report.checks]
+            lines = [f"{'ok' if c.ok else 'missing'}: {c.area}: {c.name}: {c.detail}" + (f" ({c.fix})" if c.fix else "")
+                     for c in self._report.checks]
             QApplication.clipboard().setText("\n".join([system_line(), *lines]))
 
 

@@ -32,7 +32,7 @@ class Breakdown(QWidget):
             self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(360, 2 * MARGIN_PX + ROW_PX * 7)
+        return QSize(360, 2 * MARGIN_PX + ROW_PX * 6)
 
     def retranslate(self) -> None:
         self._names = {"track": tr("Find the face"), "motion": tr("Measure"), "retarget": tr("Transfer"),

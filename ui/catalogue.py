@@ -1,8 +1,7 @@
 """A translation catalogue: a flat TOML table `"English" = "other language"`, given to Qt as what it reads itself.
 
 Qt's own format for compiled translations is written here (see qtranslator.cpp) rather than by a build step: a TOML file
-can be read and corrected by anybody. A Python subclass of QTranslator would be shorter, but every call of it loses a
-reference to None (PySide6 6.12).
+can be read and corrected by anybody. Looking a text up stays in C++.
 """
 
 from __future__ import annotations

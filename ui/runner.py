@@ -168,7 +168,14 @@ class Runner(QObject):
         self._starting = False
         self.message.emit("error", str(error))
         first = next(iter(self._shelf.entries), None)
-        if isinstance(error, BadInput) and first is not None and first.key != entry.key:
+        if isinstance(error, BadInput) and self._settings_of(entry).output.background == "image":
+            # The picture behind the person may be gone since last time.
+            if entry.key == self.portrait:
+                self._tuning.change({"output.background": "picture"}, undoable=False)
+            else:
+                self._shelf.own.setdefault(entry.key, {}).setdefault("output", {})["background"] = "picture"
+            self._begin()
+        elif isinstance(error, BadInput) and first is not None and first.key != entry.key:
             # The portrait of last time cannot be used any more.
             self.wanted = first.key
             self._begin()

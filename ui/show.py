@@ -4,13 +4,12 @@ here; everything heavy is imported when it is called."""
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from didlive.demo import demo_motion
-from didlive.settings import Settings
+from didlive.settings import OutputSettings, Settings
 
 if TYPE_CHECKING:
     from didlive.actor import Actor
@@ -84,9 +83,8 @@ class Wardrobe:
     """Keeps the newest prepared portraits, so that switching back to one takes no time. `get` prepares in the calling
     thread; `find` only looks and may be called from any thread."""
 
-    def __init__(self, prepare: Callable[[Path, Settings], Actor] | None = None) -> None:
-        self._prepare = prepare
-        self._actors: OrderedDict[object, Actor] = OrderedDict()
+    def __init__(self) -> None:
+        self._actors: OrderedDict[_Cut, Actor] = OrderedDict()
 
     def find(self, entry: Entry, settings: Settings) -> Actor | None:
         """Return the prepared portrait, or None."""
@@ -97,17 +95,28 @@ class Wardrobe:
         cut = _cut(entry, settings)
         actor = self._actors.get(cut)
         if actor is None:
-            if self._prepare is None:
-                from didlive.actor import prepare_actor
-
-                self._prepare = prepare_actor
-            actor = self._actors[cut] = self._prepare(entry.path, settings)
+            actor = self._actors[cut] = self._make(entry, settings, cut)
         self._actors.move_to_end(cut)
         while len(self._actors) > MOST_ACTORS:
             self._actors.popitem(last=False)
         return actor
 
+    def _make(self, entry: Entry, settings: Settings, cut: _Cut) -> Actor:
+        from didlive.actor import prepare_actor, recomposed
 
-def _cut(entry: Entry, settings: Settings) -> object:
-    """All that a prepared portrait depends on."""
+        shape = _shape(cut)
+        alike = next((actor for other, actor in self._actors.items() if _shape(other) == shape), None)
+        # With another background the portrait itself stays as it was prepared.
+        return prepare_actor(entry.path, settings) if alike is None else recomposed(alike, settings)
+
+
+# All that a prepared portrait depends on: its key, the generator, the output.
+_Cut = tuple[str, str, OutputSettings]
+
+
+def _cut(entry: Entry, settings: Settings) -> _Cut:
     return entry.key, settings.generator, replace(settings.output, rate_hz=30.0)
+
+
+def _shape(cut: _Cut) -> tuple[str, str, str, str]:
+    return cut[0], cut[1], cut[2].size, cut[2].framing

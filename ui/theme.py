@@ -68,6 +68,10 @@ QTabBar::tab:hover { color: @text; }
 QScrollArea, QScrollArea > QWidget > QWidget#page { background: transparent; border: none; }
 QProgressBar { background: @button; border: none; border-radius: 3px; max-height: 6px; min-height: 6px; }
 QProgressBar::chunk { background: @link; border-radius: 3px; }
+QTreeView { background: @base; border: 1px solid @line; border-radius: 6px; }
+QTreeView::item { padding: 4px; }
+QHeaderView { background: transparent; }
+QHeaderView::section { background: @panel; color: @dim; border: none; padding: 6px 8px; }
 QScrollBar { background: transparent; }
 QScrollBar:vertical { width: 10px; }
 QScrollBar:horizontal { height: 10px; }

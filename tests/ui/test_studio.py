@@ -230,6 +230,68 @@ def test_settings_are_there_at_the_next_start(qtbot, studio: Studio, tmp_path: P
     studio._closing = False
 
 
+def test_models_that_cannot_be_had_are_told_and_tried_again(studio: Studio, models: Path, until: Until,
+                                                            monkeypatch: pytest.MonkeyPatch):
+    from didlive.errors import ModelMissing
+    from ui import runner
+
+    fetch = runner.fetch_models
+
+    def offline(progress: Callable[[int, int], None]) -> None:
+        progress(1, 4)
+        raise ModelMissing("the model could not be had; try again later")
+
+    messages, parts = said(studio), []
+    studio.busy_changed.connect(lambda what, part: parts.append(part))
+    monkeypatch.setattr(runner, "fetch_models", offline)
+    studio.change("camera.name", "", merge=False)
+    studio.open()
+    until(lambda: ("error", "the model could not be had; try again later") in messages)
+    assert studio.session is None and studio.preparing == "" and 0.25 in parts
+    monkeypatch.setattr(runner, "fetch_models", fetch)
+    studio.start()
+    until(lambda: studio.session is not None)
+
+
+def test_a_background_picture_that_is_gone_is_told_and_the_portrait_plays(show: Studio, tmp_path: Path, astronaut: Path,
+                                                                         until: Until):
+    messages, behind = said(show), tmp_path / "behind.png"
+    shutil.copy(astronaut, behind)
+    before = running(show)
+    show.change("output.background_image", str(behind))
+    show.change("output.background", "image")
+    until(lambda: before.preview.peek() is not None and show._runner._actor is not None
+          and show._runner._actor.output.background == "image")
+    behind.unlink()
+    show.change("output.size", "256x256")
+    until(lambda: any("behind.png" in text for level, text in messages if level == "error"))
+    assert running(show) is before
+    show.stop()
+    show.start()
+    until(lambda: show.session is not None)
+    assert show.settings.output.background == "picture"
+
+
+def test_a_bug_in_a_job_does_not_end_the_window(studio: Studio, models: Path, until: Until,
+                                                monkeypatch: pytest.MonkeyPatch):
+    import sys
+
+    from ui import runner
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    begin, seen, messages = runner.begin, [], said(studio)
+    monkeypatch.setattr(sys, "excepthook", lambda kind, *_: seen.append(kind))
+    monkeypatch.setattr(runner, "begin", broken)
+    studio.change("camera.name", "", merge=False)
+    studio.open()
+    until(lambda: seen == [ZeroDivisionError] and messages)
+    monkeypatch.setattr(runner, "begin", begin)
+    studio.start()
+    until(lambda: studio.session is not None)
+
+
 CAMERAS = (CameraChoice(0, "Integrated Camera", "/dev/video0", 200), CameraChoice(2, "Studio Cam", "/dev/video2", 200))
 
 
