@@ -56,8 +56,16 @@ QPushButton:disabled { color: @dim; background: @window; }
 QPushButton:focus { border: 2px solid @link; padding: 5px 11px; }
 QPushButton:default { border-color: @link; }
 QComboBox { background: @button; border: 1px solid @line; border-radius: 6px; padding: 4px 8px; }
-QComboBox:hover { border-color: @dim; }
-QComboBox:focus { border-color: @link; }
+QAbstractSpinBox { background: @base; border: 1px solid @line; border-radius: 6px; padding: 3px 6px; }
+QLineEdit { background: @base; border: 1px solid @line; border-radius: 6px; padding: 4px 6px; }
+QAbstractSpinBox QLineEdit, QComboBox QLineEdit { background: transparent; border: none; border-radius: 0; padding: 0; }
+QComboBox:hover, QAbstractSpinBox:hover, QLineEdit:hover { border-color: @dim; }
+QComboBox:focus, QAbstractSpinBox:focus, QLineEdit:focus { border-color: @link; }
+QSlider::groove:horizontal { height: 4px; background: @line; border-radius: 2px; }
+QSlider::sub-page:horizontal { background: @link; border-radius: 2px; }
+QSlider::handle:horizontal { background: @text; width: 14px; height: 14px; margin: -5px 0; border-radius: 7px; }
+QSlider::handle:horizontal:hover, QSlider::handle:horizontal:focus { background: @link; }
+QSlider::handle:horizontal:disabled { background: @dim; }
 QComboBox:disabled { color: @dim; background: @window; }
 QComboBox::drop-down { border: none; width: 24px; }
 QComboBox::down-arrow { image: url("$arrow"); width: 12px; height: 12px; }

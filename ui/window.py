@@ -57,6 +57,7 @@ class MainWindow(QMainWindow):
             signal.connect(self._sync)
         room = self.screen().availableGeometry()
         self.resize(min(SIZE[0], room.width()), min(SIZE[1], room.height() - TITLE_PX))
+        self.arrange()
         self._bare = self.saveState(LAYOUT_VERSION)
         self._restore()
         # Or a button that was clicked would take Space from the show.
@@ -87,8 +88,12 @@ class MainWindow(QMainWindow):
             # Its tab says what it is.
             dock.setTitleBarWidget(QWidget(dock))
         right[0].raise_()
-        self.resizeDocks([docks["library"], right[0]], [LEFT_PX, RIGHT_PX], Qt.Orientation.Horizontal)
         return docks
+
+    def arrange(self) -> None:
+        """Give the panels their usual widths."""
+        both = [self.docks["library"], self.docks["motion"]]
+        self.resizeDocks(both, [LEFT_PX, RIGHT_PX], Qt.Orientation.Horizontal)
 
     # What the parts tell
 
@@ -167,6 +172,7 @@ class MainWindow(QMainWindow):
 
     def _reset_layout(self) -> None:
         self.restoreState(self._bare, LAYOUT_VERSION)
+        self.arrange()
 
     # Beginning and end
 

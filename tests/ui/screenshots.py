@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from dataclasses import fields
 from io import BytesIO
 from pathlib import Path
 
@@ -15,8 +16,8 @@ os.environ["QT_QPA_PLATFORM"] = "offscreen"
 # The offscreen platform knows a screen of 800 x 600 px; windows may be larger.
 SIZE = (1280, 800)
 PICTURES = {"en": ("window-en.png", "dark"), "zh_CN": ("window-zh.png", "light")}
-SECONDS = 6.0
-COLORS = 255
+SECONDS = 4.0
+COLORS = 240
 
 
 def shoot(language: str, theme: str, path: Path, home: Path) -> None:
@@ -26,7 +27,9 @@ def shoot(language: str, theme: str, path: Path, home: Path) -> None:
     from PySide6.QtWidgets import QApplication
 
     from ui import app as window_app
+    from ui.theme import DARK, LIGHT
 
+    colors = DARK if theme == "dark" else LIGHT
     os.environ["DIDLIVE_CONFIG"], os.environ["DIDLIVE_DATA"] = str(home / "config"), str(home / "data")
     app = QApplication.instance()
     app = app if isinstance(app, QApplication) else QApplication(sys.argv[:1])
@@ -35,6 +38,7 @@ def shoot(language: str, theme: str, path: Path, home: Path) -> None:
     studio, window = window_app.open_window(app, window_app.Options(camera="", language=language))
     studio.change("window.theme", theme)
     window.resize(*SIZE)
+    QTimer.singleShot(0, window.arrange)
 
     def complete() -> bool:
         return (studio.session is not None and len(studio.entries) > 1
@@ -47,7 +51,12 @@ def shoot(language: str, theme: str, path: Path, home: Path) -> None:
         window.grab().save(buffer, "PNG")
         buffer.seek(0)
         picture = Image.open(BytesIO(buffer.data().data())).convert("RGB")
-        picture.quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+        # The photograph takes most of the colours; the window's own few must not be lost to it.
+        palette = picture.quantize(COLORS, Image.Quantize.MEDIANCUT)
+        own = [getattr(colors, f.name) for f in fields(colors)]
+        used = (palette.getpalette() or [])[:3 * COLORS]
+        palette.putpalette(used + [int(color[i:i + 2], 16) for color in own for i in (1, 3, 5)])
+        picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
         window.close()
 
     def look() -> None:

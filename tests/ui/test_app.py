@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
+from command import run
 from PySide6.QtCore import QtMsgType
 from PySide6.QtWidgets import QLabel
 
@@ -75,3 +76,14 @@ def test_a_broken_settings_file_is_told(qtbot, tmp_path: Path, models: Path):
     assert "set aside" in told.args[1]
     with qtbot.waitSignal(studio.closed, timeout=60_000):
         studio.shutdown()
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["run"], "no screen"), (["run", "--every", "5"], "needs --kiosk"), (["run", "--kiosk", "--every", "0"], "above 0"),
+    (["run", "--portrait", "gone.png"], "does not exist")])
+def test_the_command_says_what_is_wrong(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str],
+                                        monkeypatch: pytest.MonkeyPatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    code, _, errors = run([*arguments], capsys)
+    assert code == 2 and said in errors

@@ -14,6 +14,7 @@ pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
 from didlive.capture.listing import CameraChoice
 from didlive.demo import demo_motion
+from didlive.errors import OutputFailed
 from didlive.profiles import Store
 from didlive.session import Session, State
 from ui.show import find_driver
@@ -138,6 +139,23 @@ def test_a_recording_that_cannot_begin_is_told_and_the_show_goes_on(show: Studio
     show.record(True)
     until(lambda: any(level == "error" for level, _ in messages))
     assert not show.recording and running(show).stats().state is not State.FAILED
+
+
+def test_a_full_disk_ends_the_recording_and_not_the_show(show: Studio, until: Until, monkeypatch: pytest.MonkeyPatch):
+    messages = said(show)
+    show.record(True)
+    until(lambda: show.recording and running(show).output_states()[0].written > 10)
+    sink = show._takes._sink
+    assert sink is not None
+
+    def full(frame: object) -> None:
+        raise OutputFailed("the disk is full; free some space")
+
+    monkeypatch.setattr(sink.sink, "write", full)
+    until(lambda: not show.recording)
+    assert ("error", "the disk is full; free some space") in messages
+    until(lambda: running(show).stats().state is State.LIVE)
+    assert not running(show).output_states()
 
 
 def test_closing_while_recording_finishes_the_file(qtbot, show: Studio, until: Until):
