@@ -200,6 +200,8 @@ class Stage(QWidget):
         """Show nothing but the portrait, for the full screen."""
         self.controls.setHidden(on)
         self.strip.setHidden(on)
+        self.strip.metrics.setChecked(False)
+        self.messages.hide()
         margin = 0 if on else 8
         layout = self.layout()
         if layout is not None:

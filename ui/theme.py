@@ -61,6 +61,9 @@ QLineEdit { background: @base; border: 1px solid @line; border-radius: 6px; padd
 QAbstractSpinBox QLineEdit, QComboBox QLineEdit { background: transparent; border: none; border-radius: 0; padding: 0; }
 QComboBox:hover, QAbstractSpinBox:hover, QLineEdit:hover { border-color: @dim; }
 QComboBox:focus, QAbstractSpinBox:focus, QLineEdit:focus { border-color: @link; }
+QCheckBox::indicator { width: 14px; height: 14px; border: 1px solid @dim; border-radius: 4px; background: @base; }
+QCheckBox::indicator:hover, QCheckBox::indicator:focus { border-color: @link; }
+QCheckBox::indicator:checked { background: @accent; border-color: @accent; image: url("$assets/check.svg"); }
 QSlider::groove:horizontal { height: 4px; background: @line; border-radius: 2px; }
 QSlider::sub-page:horizontal { background: @link; border-radius: 2px; }
 QSlider::handle:horizontal { background: @text; width: 14px; height: 14px; margin: -5px 0; border-radius: 7px; }
@@ -68,7 +71,7 @@ QSlider::handle:horizontal:hover, QSlider::handle:horizontal:focus { background:
 QSlider::handle:horizontal:disabled { background: @dim; }
 QComboBox:disabled { color: @dim; background: @window; }
 QComboBox::drop-down { border: none; width: 24px; }
-QComboBox::down-arrow { image: url("$arrow"); width: 12px; height: 12px; }
+QComboBox::down-arrow { image: url("$assets/arrow-$theme.svg"); width: 12px; height: 12px; }
 QTabBar::tab { background: transparent; color: @dim; padding: 8px 14px; border: none;
     border-bottom: 2px solid transparent; }
 QTabBar::tab:selected { color: @text; border-bottom: 2px solid @link; }
@@ -147,8 +150,8 @@ def palette(colors: Colors) -> QPalette:
 def apply(app: QApplication, theme: str) -> Colors:
     """Put the theme on the application and return its colours."""
     colors = resolve(theme)
-    arrow = files("ui") / "assets" / f"arrow-{'dark' if colors is DARK else 'light'}.svg"
-    sheet = _SHEET.replace("$arrow", Path(str(arrow)).as_posix())
+    assets = Path(str(files("ui") / "assets")).as_posix()
+    sheet = _SHEET.replace("$assets", assets).replace("$theme", "dark" if colors is DARK else "light")
     for f in sorted(fields(colors), key=lambda f: -len(f.name)):
         sheet = sheet.replace(f"@{f.name}", getattr(colors, f.name))
     app.setPalette(palette(colors))

@@ -98,6 +98,8 @@ class MainWindow(QMainWindow):
     # What the parts tell
 
     def _message(self, level: str, text: str) -> None:
+        if self.isFullScreen() and level == "info":
+            return
         stopped = self._studio.session is None
         self.stage.messages.tell(level, text, self._studio.start if level == "error" and stopped else None)
 

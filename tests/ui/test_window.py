@@ -173,9 +173,13 @@ def test_language_and_theme_follow_the_settings(qapp, window: MainWindow, show: 
         qapp.setStyleSheet(sheet)
 
 
-def test_full_screen_shows_nothing_but_the_portrait(qtbot, window: MainWindow):
+def test_full_screen_shows_nothing_but_the_portrait(window: MainWindow, show: Studio):
     window.actions_of.by_name["fullscreen"].trigger()
     assert window.isFullScreen() and not window.stage.strip.isVisible()
+    show.message.emit("info", "nobody at the stand wants to know")
+    assert not window.stage.messages.isVisible()
+    show.message.emit("error", "but this they must")
+    assert window.stage.messages.isVisible()
     assert not any(dock.isVisible() for dock in window.docks.values())
     window.actions_of.by_name["fullscreen"].trigger()
     assert not window.isFullScreen() and window.stage.strip.isVisible() and window.docks["library"].isVisible()
