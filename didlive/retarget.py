@@ -54,7 +54,7 @@ OWN_EXPRESSION = ("mouthSmile", "mouthStretch", "mouthFrown", "mouthPucker", "mo
 TYPICAL = 0.5
 BROW_LOW = 0.9
 # Of a drawn movement the tracker sees a part, and so it does of the performer's: what it reports was more.
-MOUTH_SEEN, BROWS_SEEN = 1.1, 1.5
+MOUTH_SEEN, BROWS_SEEN = 1.1, 1.25
 # Lips rolled in, pressed or pushed forward show by shading that no warp draws: their outline moves this much further.
 FAINT = {"mouthRoll": 1.0, "mouthPress": 1.0, "mouthPucker": 0.5, "mouthFunnel": 0.5}
 _FAINT = np.array([sum(extra for start, extra in FAINT.items() if name.startswith(start)) for name in BLENDSHAPES],
