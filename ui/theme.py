@@ -56,7 +56,7 @@ QPushButton:disabled { color: @dim; background: @window; }
 QPushButton:focus { border: 2px solid @link; padding: 5px 11px; }
 QPushButton:default { border-color: @link; }
 QComboBox { background: @button; border: 1px solid @line; border-radius: 6px; padding: 4px 8px; }
-QAbstractSpinBox { background: @base; border: 1px solid @line; border-radius: 6px; padding: 3px 6px; }
+QAbstractSpinBox { background: @base; border: 1px solid @line; border-radius: 6px; padding: 3px 4px; }
 QLineEdit { background: @base; border: 1px solid @line; border-radius: 6px; padding: 4px 6px; }
 QAbstractSpinBox QLineEdit, QComboBox QLineEdit { background: transparent; border: none; border-radius: 0; padding: 0; }
 QComboBox:hover, QAbstractSpinBox:hover, QLineEdit:hover { border-color: @dim; }
