@@ -89,10 +89,6 @@ class Person:
         """Type a text."""
         self._do("type", "--delay", "8", text)
 
-    def click(self, x: int, y: int) -> None:
-        """Click at a place of the screen."""
-        self._do("mousemove", str(x), str(y), "click", "1")
-
     def look(self, name: str) -> Image.Image:
         """Take a picture of the screen and keep it as `name`.png."""
         picture = ImageGrab.grab(xdisplay=self._screen.name)
