@@ -56,8 +56,9 @@ def read_palette(image: U8, landmarks: F32, white: F32) -> Palette:
     level = min(136.0 + 0.15 * float(luma(cheek)) + 0.32 * float(luma(white)), 2.2 * float(luma(cheek)) + 35)
     # The shading of the drawing takes some of it away again.
     level = min(1.1 * level, 235.0)
-    # A third of the skin's own tint (measured on the same photos) keeps teeth in the palette of the picture.
-    tint = (cheek - luma(cheek)) * 0.38
+    # Half of the skin's own tint keeps teeth in the palette of the picture (photographed teeth have a third; beside drawn
+    # gums and strong lips that looks grey).
+    tint = (cheek - luma(cheek)) * 0.5
     dark = lip * 0.20 + np.array([4, 1, 2], np.float32) * (np.ptp(lip) > 12)
     return Palette(np.clip(level + tint, 0, 245).astype(np.float32), lip.astype(np.float32), dark.astype(np.float32))
 
@@ -313,5 +314,5 @@ def _shade(ring: F32, x0: int, y0: int, w: int, h: int, ppm: float) -> F32:
     from_bottom = np.maximum(np.interp(xs, lower[:, 0], lower[:, 1]) - ys, 0)
     left, right = float(upper[0, 0]), float(upper[-1, 0])
     corner = np.clip(np.minimum(xs - left, right - xs) / (0.30 * max(right - left, 1.0)), 0, 1)
-    shade = (1 - 0.30 * np.exp(-from_top / (1.4 * ppm))) * (1 - 0.15 * np.exp(-from_bottom / (1.2 * ppm)))
+    shade = (1 - 0.22 * np.exp(-from_top / (1.4 * ppm))) * (1 - 0.15 * np.exp(-from_bottom / (1.2 * ppm)))
     return (shade * (0.45 + 0.55 * corner * (2 - corner))).astype(np.float32)
