@@ -3,7 +3,6 @@ and cannot take the report down with it."""
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import importlib.util
 import json
@@ -37,8 +36,10 @@ _QT_PLUGIN = (
     "__import__('ctypes').CDLL(str(__import__('pathlib').Path(__import__('PySide6').__file__).parent"
     " / 'Qt/plugins/platforms/libqxcb.so')) and 'loads'"
 )
+_VIRTUAL_CAMERA = "__import__('json').dumps(__import__('didlive.sinks.virtualcam', fromlist=['x']).report())"
 EXTRA = {
     "cameras": _CAMERAS,
+    "virtual camera": _VIRTUAL_CAMERA,
     "onnxruntime": "', '.join(__import__('onnxruntime').get_available_providers())",
     "tensorrt": "__import__('tensorrt').__version__",
     "PySide6": "__import__('PySide6.QtWidgets') and __import__('PySide6').__version__",
@@ -227,22 +228,11 @@ def _sound(answers: dict[str, tuple[bool, str]]) -> list[Check]:
     return [Check("sound", "PortAudio", ok, False, detail, fix)]
 
 
-def _virtual_camera() -> list[Check]:
-    if sys.platform != "linux":
-        return []
-    loaded = Path("/sys/module/v4l2loopback").exists()
-    fix = f"{_APT} v4l2loopback-dkms && sudo modprobe v4l2loopback exclusive_caps=1 card_label=didlive"
-    checks = [Check("virtual camera", "v4l2loopback", loaded, False, "loaded" if loaded else "not loaded", fix)]
-    try:
-        ctypes.CDLL("libpipewire-0.3.so.0")
-    except OSError:
-        checks.append(Check("virtual camera", "PipeWire", False, False, "not installed", f"{_APT} libpipewire-0.3-0"))
-        return checks
-    folder = os.environ.get("PIPEWIRE_RUNTIME_DIR") or os.environ.get("XDG_RUNTIME_DIR") or ""
-    runs = bool(folder) and Path(folder, "pipewire-0").exists()
-    detail = "running" if runs else "installed, but not running for this user"
-    checks.append(Check("virtual camera", "PipeWire", runs, False, detail, "systemctl --user start pipewire"))
-    return checks
+def _virtual_camera(answers: dict[str, tuple[bool, str]]) -> list[Check]:
+    ok, text = answers["virtual camera"]
+    if not ok:
+        return [Check("virtual camera", "virtual camera", False, False, text)]
+    return [Check("virtual camera", name, works, False, detail, fix) for name, works, detail, fix in json.loads(text)]
 
 
 def examine() -> Report:
@@ -250,6 +240,6 @@ def examine() -> Report:
     answers = probe({name: f"__import__({name!r})" for name in CORE} | EXTRA)
     checks = [
         *_libraries(answers), *_models(), *_cameras(answers), *_engines(answers), *_screen(answers), *_sound(answers),
-        *_virtual_camera(),
+        *_virtual_camera(answers),
     ]  # fmt: skip
     return Report(tuple(checks))

@@ -26,14 +26,14 @@ SINKS = {
     "gif": "didlive.sinks.animation:GifSink",
     "webp": "didlive.sinks.animation:WebpSink",
     "png": "didlive.sinks.png:PngFolderSink",
-    "v4l2": "didlive.sinks.v4l2:V4L2Sink",
-    "pipewire": "didlive.sinks.pipewire:PipeWireSink",
-    "pyvirtualcam": "didlive.sinks.virtualcam:PyVirtualCamSink",
     "memory": "didlive.sinks.memory:MemorySink",
 }
 # Outputs that are watched while they run: they need no path, and pictures that nobody takes in time are left out.
 LIVE_SINKS = {
     "mjpeg": "didlive.sinks.mjpeg:MjpegSink",
+    "v4l2": "didlive.sinks.v4l2:V4L2Sink",
+    "pipewire": "didlive.sinks.pipewire:PipeWireSink",
+    "pyvirtualcam": "didlive.sinks.virtualcam:PyVirtualCamSink",
 }
 
 

@@ -23,6 +23,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[bool, str]]:
     """What the child would answer on a machine where all is well; a test changes some of it."""
     made = {name: (True, "fine") for name in [*doctor.CORE, *doctor.EXTRA, "plugin"]}
     made["cameras"] = (True, json.dumps([[0, "Front", ""]]))
+    made["virtual camera"] = (True, json.dumps([["v4l2loopback", False, "it is not loaded", "sudo modprobe it"]]))
     monkeypatch.setattr(doctor, "probe", lambda questions: {name: made[name] for name in questions})
     return made
 
@@ -88,6 +89,12 @@ def test_what_is_absent_is_said_with_its_command(answers: dict[str, Any]) -> Non
 
 def test_cameras_are_listed(answers: dict[str, Any]) -> None:
     assert by_name(examine())["camera 0"].detail.startswith("Front")
+
+
+def test_virtual_cameras_are_listed(answers: dict[str, Any]) -> None:
+    assert by_name(examine())["v4l2loopback"].fix == "sudo modprobe it"
+    answers["virtual camera"] = (False, "ImportError: libGL.so.1")
+    assert "libGL" in by_name(examine())["virtual camera"].detail
 
 
 def test_a_screen_without_display(answers: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,11 @@ from .options import add_settings_options, read_settings, to_path
 from .screen import check_screen
 
 if TYPE_CHECKING:
+    from ..seams import Sink
     from ..session import Session
+
+# As in `sinks.virtualcam`, which is loaded only when a camera is asked for.
+CAMERA_KINDS = ("auto", "v4l2", "pipewire", "pyvirtualcam")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--demo", action="store_true", help="without --camera a built-in motion drives the portrait")
     parser.add_argument("--face", type=int, metavar="N", help="which face of the portrait, 1 = largest (default 1)")
     parser.add_argument("--record", type=to_path, metavar="OUT.mp4", help="record what is shown")
+    parser.add_argument("--virtual-camera", nargs="?", const="auto", choices=CAMERA_KINDS, metavar="KIND",
+                        help="be a camera for other programs (Zoom, browsers, OBS): auto (the default: all kinds that "
+                        f"work here), {', '.join(CAMERA_KINDS[1:])}")
     parser.add_argument("--no-window", action="store_true", help="no window: print the state once a second")
     parser.add_argument("--seconds", type=float, metavar="S", help="stop after this time")
     parser.add_argument("--fps", type=float, metavar="HZ", help="frames per second of outputs (default 30)")
@@ -42,9 +49,12 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("--seconds must be above 0")
     if not args.no_window:
         check_screen("; use --no-window")
+    cameras = _cameras(args.virtual_camera)
     session, recorder, title = _prepare(args)
     try:
         session.start()
+        if cameras:
+            _plug_in(cameras, session, read_settings(args).output.rate_hz)
         if args.no_window:
             _watch(session, args.seconds)
         else:
@@ -96,6 +106,21 @@ def _prepare(args: argparse.Namespace) -> tuple[Session, Any, str]:
     tracker = load(TRACKERS, "replay")(Path(spec)) if replayed else load(TRACKERS, "mediapipe")()
     sinks = [recorder] if recorder is not None else []
     return Session(settings, camera, tracker, actor, sinks), recorder, Path(portrait).stem
+
+
+def _cameras(kind: str | None) -> dict[str, Sink]:
+    """Return the virtual cameras asked for; what cannot be is said before anything starts."""
+    if kind is None:
+        return {}
+    from ..sinks.virtualcam import choose
+
+    return choose(kind)
+
+
+def _plug_in(cameras: dict[str, Sink], session: Session, rate_hz: float) -> None:
+    from ..sinks.virtualcam import plug_in
+
+    print(f"didlive: {plug_in(cameras, rate_hz, session.add_sink)}", file=sys.stderr)
 
 
 def load_mp4(path: Path, sources: Iterable[Path | str]) -> Any:
