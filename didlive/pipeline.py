@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
-from typing import NamedTuple
+from functools import cached_property
 
 from .actor import Actor
 from .errors import BadInput
@@ -91,12 +91,23 @@ class Observer:
         return None if motion is None else replace(motion, stamp=motion.stamp.mark("motion"))
 
 
-class _Cast(NamedTuple):
-    """An actor, the retargeter bound to its face and how it looks at the viewer; replaced as one."""
+class _Cast:
+    """An actor with what is bound to its face: the retargeter and how it looks at the viewer.
 
-    actor: Actor
-    retargeter: Retargeter
-    eyes: CameraLook
+    They are made with the first frame, by the thread that renders: who switches portraits or moves a slider does not
+    wait for them.
+    """
+
+    def __init__(self, actor: Actor, motion: MotionSettings) -> None:
+        self.actor, self._motion = actor, motion
+
+    @cached_property
+    def retargeter(self) -> Retargeter:
+        return Retargeter(self.actor.portrait.face, self._motion, self.actor.response)
+
+    @cached_property
+    def eyes(self) -> CameraLook:
+        return CameraLook(self.actor.portrait.face)
 
 
 class Renderer:
@@ -124,8 +135,7 @@ class Renderer:
     def set_actor(self, actor: Actor) -> None:
         """Show this portrait from the next frame on."""
         # One assignment: a frame is drawn with the old actor or with the new one, never with half of each.
-        face = actor.portrait.face
-        self._cast = _Cast(actor, Retargeter(face, self._motion, actor.response), CameraLook(face))
+        self._cast = _Cast(actor, self._motion)
         self._rest_until_s, self.problem = 0.0, ""
 
     def configure(self, motion: MotionSettings) -> None:

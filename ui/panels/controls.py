@@ -33,6 +33,10 @@ class Form(QWidget):
             row.edited.connect(self.edited)
             row.reset_asked.connect(self.reset_asked)
             self.rows[path] = row
+        self._groups: dict[str, list[str]] = {}
+        for path in self.rows:
+            self._groups.setdefault(path.rpartition(".")[0], []).append(path)
+        self._shown: dict[str, object] = {}
         self._grid = grid
         self.others: list[QLabel] = []
         self.retranslate()
@@ -60,8 +64,18 @@ class Form(QWidget):
 
     def show_settings(self, settings: Settings) -> None:
         """Show the values that hold now."""
-        for path, row in self.rows.items():
-            row.show_value(get(settings, path))
+        for name, paths in self._groups.items():
+            group = get(settings, name)
+            # Most changes touch one group of the tree; the other rows show the right thing already.
+            if self._shown.get(name) is not group:
+                self._shown[name] = group
+                for path in paths:
+                    self.show_row(path, settings)
+
+    def show_row(self, path: str, settings: Settings) -> None:
+        """Show the value of one setting, if it is here."""
+        if path in self.rows:
+            self.rows[path].show_value(get(settings, path))
 
     def retranslate(self) -> None:
         """Take all texts in the language of now."""

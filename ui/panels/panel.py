@@ -139,7 +139,8 @@ class Panel(QWidget):
     def _edited(self, path: str, value: Any) -> None:
         self.studio.change(path, value)
         # A value that was refused must not stay on show.
-        self.show_settings(self.studio.settings)
+        for form in self.forms:
+            form.show_row(path, self.studio.settings)
 
     def show_settings(self, settings: Settings) -> None:
         """Show the values that hold now."""
