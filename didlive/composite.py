@@ -13,7 +13,9 @@ from typing import cast
 import cv2
 import numpy as np
 
+from .badge import make_badge
 from .errors import BadInput
+from .mark import luma_mark
 from .settings import OutputSettings
 from .types import F32, U8, Frame, Patch, Portrait, Stamp
 
@@ -143,8 +145,9 @@ class Compositor:
     `size` is the output's (width, height) px, `crop_box` the visible part of the portrait as (left, top, right,
     bottom) px. With `alpha`, frames are RGBA (straight): the patch's alpha, else the portrait's, else opaque; the
     filled bands are transparent where the portrait has transparency. fill: (height, width, 3) uint8 RGB shown in the
-    bands instead of a blur of the portrait. With `output.mirror`, frames are flipped. `compose` may be called from any
-    one thread. Raises BadInput for an unusable output size.
+    bands instead of a blur of the portrait. With `output.mirror`, frames are flipped. Every frame carries the label and
+    the faint mark that `output` asks for. `compose` may be called from any one thread. Raises BadInput for an unusable
+    output size.
     """
 
     def __init__(self, portrait: Portrait, output: OutputSettings, alpha: bool = False, fill: U8 | None = None) -> None:
@@ -163,18 +166,28 @@ class Compositor:
         self._still[place.y:place.y + place.height, place.x:place.x + place.width] = \
             self._resize(self._source)[:place.height, :place.width]
         self._mirror = output.mirror
-        self._at_rest = self._flipped(self._still)
+        self._mark = luma_mark(*self.size, self._still.shape[2]) if output.watermark else None
+        self._badge = make_badge(self.size, output.badge_text, output.badge_corner) if output.badge else None
+        self._at_rest = self._labelled(self._still)
 
     def compose(self, patch: Patch | None, stamp: Stamp) -> Frame:
         """Return the picture with `patch` in place (None: the portrait at rest), marked `composite`.
 
-        The result's pixels equal those of pasting into the whole portrait and scaling all of it.
+        But for label and mark, its pixels equal those of pasting into the whole portrait and scaling all of it.
         """
-        image = self._at_rest if patch is None else self._flipped(self._with(patch))
+        image = self._at_rest if patch is None else self._labelled(self._with(patch))
         return Frame(image, stamp.mark("composite"))
 
-    def _flipped(self, image: U8) -> U8:
-        return np.asarray(cv2.flip(image, 1), np.uint8) if self._mirror else image
+    def _labelled(self, image: U8) -> U8:
+        """Return the picture as it goes out: flipped if asked, marked, with its label."""
+        image = np.asarray(cv2.flip(image, 1), np.uint8) if self._mirror else image
+        if self._mark is not None:
+            image = self._mark.put_on(image)
+        elif self._badge is not None:
+            image = image.copy()
+        if self._badge is not None:
+            self._badge.draw_on(image)
+        return image
 
     def _whole_blocks(self, picture: U8) -> U8:
         """Cut what is visible from the portrait, grown to whole blocks to the right and below."""

@@ -119,6 +119,9 @@ class CameraSettings:
     rate_hz: float = setting(30.0, "asked frame rate", 5.0, 120.0, "Hz")
 
 
+CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
+
+
 @dataclass(frozen=True)
 class OutputSettings:
     """The picture that leaves."""
@@ -134,6 +137,13 @@ class OutputSettings:
     background_color: str = setting("#303034", "colour behind the person, as #rrggbb", kind="color")
     background_image: str = setting("", "picture file shown behind the person", kind="picture")
     mirror: bool = setting(False, "flip the picture that goes out")
+    badge: bool = setting(True, "show a small label in the picture; in the EU and elsewhere synthetic media must be "
+                          "labelled: turning it off is your responsibility")
+    badge_text: str = setting("AI portrait", "what the label says")
+    badge_corner: str = setting("bottom-right", "where the label is", choices=CORNERS)
+    watermark: bool = setting(True, "hide a faint mark in the picture by which it can be recognised (didlive verify)")
+    credentials: bool = setting(True, "sign recordings and snapshots with Content Credentials: made with AI, by whom, "
+                                "unchanged since")
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,13 @@ def astronaut(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def actor(models: Path, astronaut: Path):
-    """The astronaut, ready to act at 256 x 256 px (small, so that tests are quick)."""
-    from didlive.actor import prepare_actor
-    from didlive.settings import OutputSettings, Settings
+    """The astronaut, ready to act at 256 x 256 px (small, so that tests are quick), without label and mark."""
+    from stage import bare
 
-    return prepare_actor(astronaut, Settings(output=OutputSettings(size="256x256")), calibrate=False)
+    from didlive.actor import prepare_actor
+    from didlive.settings import Settings
+
+    return prepare_actor(astronaut, Settings(output=bare(size="256x256")), calibrate=False)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,11 @@ SETTINGS = Settings(output=OutputSettings(size="source", framing="full", rate_hz
 RECORDING = load_recording(demo_motion())
 
 
+def bare(*args: Any, **more: Any) -> OutputSettings:
+    """Settings of an output without label and mark, for tests that compare pixels."""
+    return OutputSettings(*args, badge=False, watermark=False, **more)
+
+
 def portrait(size: int = 128, level: int = 90) -> Portrait:
     """A grey picture with the first face of the demo in its middle; nothing in it comes near the marker's colour."""
     landmarks = RECORDING.landmarks[0].copy()

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from command import contents, run
 from PIL import Image
+from stage import bare
 
 from didlive.animate import Performance, animate, animate_frames, at_constant_rate, clip_motions, track_clip
 from didlive.demo import demo_motion
@@ -99,7 +100,7 @@ def test_frames_come_with_their_drivers(astronaut: Path, driving: Path):
 
 
 def test_source_size_keeps_the_portraits_own_pixels(astronaut: Path, driving: Path):
-    settings = Settings(output=OutputSettings(size="source", framing="full"))
+    settings = Settings(output=bare(size="source", framing="full"))
     frame, _ = next(iter(animate_frames(astronaut, driving, settings=settings, max_frames=1, neutral=0)))
     original = cv2.cvtColor(cv2.imread(str(astronaut)), cv2.COLOR_BGR2RGB)
     assert frame.image.shape == original.shape

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import skimage.data
 from PIL import Image
-from stage import SETTINGS, Painter, make_actor, portrait
+from stage import Painter, bare, make_actor, portrait
 
 from didlive.actor import Actor, prepare_actor, recomposed
 from didlive.animate import clip_motions, track_clip
@@ -19,7 +19,7 @@ from didlive.composite import parse_size
 from didlive.demo import demo_motion
 from didlive.errors import BadInput
 from didlive.pipeline import Renderer
-from didlive.settings import OutputSettings, Settings
+from didlive.settings import Settings
 from didlive.types import U8, Motion, Portrait, Stamp
 
 GREEN = np.array((0, 177, 64))
@@ -28,7 +28,7 @@ STAMP = Stamp(0, 0)
 
 @pytest.fixture(scope="module")
 def bust(models: Path, astronaut: Path) -> Actor:
-    settings = Settings(output=OutputSettings(size="384x256", framing="bust"))
+    settings = Settings(output=bare(size="384x256", framing="bust"))
     return prepare_actor(astronaut, settings, calibrate=False)
 
 
@@ -40,7 +40,7 @@ def moved() -> Motion:
 
 
 def behind(kind: str, **more: object) -> Settings:
-    return Settings(output=OutputSettings(size="256x256", background=kind, **more))  # pyright: ignore[reportArgumentType]
+    return Settings(output=bare(size="256x256", background=kind, **more))
 
 
 def rendered(actor: Actor, motion: Motion | None = None) -> U8:
@@ -122,7 +122,7 @@ def test_own_transparency_is_the_cutout():
     cover = np.zeros((128, 128), np.uint8)
     cover[32:96, 32:96] = 255
     clear = replace(given, alpha=cover)
-    actor = prepare_actor(clear, replace(SETTINGS, output=replace(SETTINGS.output, background="green")),
+    actor = prepare_actor(clear, Settings(output=bare("source", "full", background="green")),
                           generator=Painter(), calibrate=False)
     image = actor.compositor.compose(None, STAMP).image
     assert (image[:30] == GREEN).all() and np.array_equal(image[40:90, 40:90], given.image[40:90, 40:90])
@@ -153,7 +153,7 @@ def test_no_rim_of_the_old_background_remains(monkeypatch: pytest.MonkeyPatch, t
 
     monkeypatch.setattr("didlive.background.person_coverage", segmented)
     cutout = cut_out_person(picture)
-    output = OutputSettings(size="source", framing="full", background="color", background_color="#000000")
+    output = bare(size="source", framing="full", background="color", background_color="#000000")
     shown = staged(picture, cutout, make_backdrop(cutout, picture, output, False)).image.astype(float)
     assert shown.max() <= 115, "nothing as light as the wall"
     assert np.abs(shown - cover[:, :, None] * (110, 70, 50)).mean() < 1.0
@@ -165,7 +165,7 @@ def test_where_nobody_is_found_the_picture_stays(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("didlive.background.person_coverage",
                         lambda given, x, y, crop, landmarks: np.ones(crop.shape[:2], np.float32))
     cutout: Cutout = cut_out_person(picture)
-    stage = staged(picture, cutout, make_backdrop(cutout, picture, OutputSettings("source", "full", background="green"),
+    stage = staged(picture, cutout, make_backdrop(cutout, picture, bare("source", "full", background="green"),
                                                   False))
     assert np.array_equal(stage.image, picture.image) and stage.warnings == (NOT_FOUND,)
 
@@ -173,7 +173,7 @@ def test_where_nobody_is_found_the_picture_stays(monkeypatch: pytest.MonkeyPatch
 def test_a_small_face_in_a_large_picture(models: Path):
     wide = np.full((700, 1000, 3), 200, np.uint8)
     wide[188:, 250:762] = skimage.data.astronaut()
-    settings = Settings(output=OutputSettings(size="500x350", framing="full", background="green"))
+    settings = Settings(output=bare(size="500x350", framing="full", background="green"))
     given = prepare_actor(Portrait(wide, None, _face(wide), 1, "wide"), settings, calibrate=False)
     image = rendered(given)
     assert parse_size(settings.output.size) == (image.shape[1], image.shape[0])

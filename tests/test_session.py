@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stage import SETTINGS, Follower, Nuisance, Painter, Watcher, make_actor, portrait, show_threads, wait_until
+from stage import SETTINGS, Follower, Nuisance, Painter, Watcher, bare, make_actor, portrait, show_threads, wait_until
 
 from didlive.actor import prepare_actor
 from didlive.errors import BadInput, OutputFailed
@@ -465,7 +465,7 @@ def test_a_plain_sink_that_fails_does_not_stop_the_others(show: Show):
 
 
 def test_transparent_frames_reach_those_who_can_show_them_and_others_get_the_colour():
-    output = replace(SETTINGS.output, background="transparent", background_color="#0000ff")
+    output = bare("source", "full", background="transparent", background_color="#0000ff", rate_hz=60.0)
     settings = replace(SETTINGS, output=output)
     cover = np.zeros((128, 128), np.uint8)
     cover[40:90, 40:90] = 255

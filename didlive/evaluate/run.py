@@ -69,12 +69,14 @@ def read_pairs(path: Path) -> list[Pair]:
 def driven(portrait: Path, driving: Path, settings: Settings, limit: int | None,
            neutral: int | None = None) -> Iterator[tuple[Frame, Frame]]:
     """Yield (driver, output) frames; `neutral` is the frame that shows the driver relaxed (None: found in the clip).
+    The outputs carry neither label nor mark: they would be measured as faults of the drawing.
 
     Raises BadInput when the driving input has no pictures to compare with.
     """
     from ..animate import animate_frames
 
-    for output, driver in animate_frames(portrait, driving, settings=settings, max_frames=limit, neutral=neutral):
+    plain = replace(settings, output=replace(settings.output, badge=False, watermark=False))
+    for output, driver in animate_frames(portrait, driving, settings=plain, max_frames=limit, neutral=neutral):
         if driver is None:
             raise BadInput(f"{driving} holds motion only; evaluating needs a clip with pictures")
         yield driver, output
