@@ -10,9 +10,11 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 QT_LIBS := libgl1 libegl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon0 libbrotli1 libxkbcommon-x11-0 \
 	libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0 libxcb-image0 libxcb-render-util0 libxcb-xkb1 \
 	libwayland-cursor0 libwayland-egl1 fonts-dejavu-core
-# gcc builds the webcam that the tests make up.
+# gcc builds the webcam and the virtual camera that the tests make up.
+# pipewire, wireplumber, dbus-daemon and GStreamer: the virtual camera without a kernel module, and who watches it.
 # xvfb, openbox and xdotool: a screen, a window manager and the hands of the tests that use the window like a person.
-TEST_TOOLS := gcc libc6-dev xvfb xauth xdotool openbox fonts-wqy-microhei
+TEST_TOOLS := gcc libc6-dev xvfb xauth xdotool openbox fonts-wqy-microhei pipewire pipewire-bin wireplumber dbus \
+	gstreamer1.0-pipewire gstreamer1.0-tools gstreamer1.0-plugins-base
 
 .PHONY: help run test venv models lint types clean
 .DEFAULT_GOAL := help
@@ -67,5 +69,5 @@ $(VENV)/.run-ready: $(PINS) | $(VENV)/.made
 
 $(VENV)/.test-ready: $(PINS) | $(VENV)/.made
 	@echo "Installing didlive and its test tools into $(VENV); the first time this takes some minutes."
-	@$(PIP) --editable ".[ui,evaluate,dev]"
+	@$(PIP) --editable ".[ui,evaluate,virtualcam,dev]"
 	@touch $@ $(VENV)/.run-ready
