@@ -15,7 +15,9 @@ import numpy.typing as npt
 from . import wording
 from .actor import Actor, prepare_actor
 from .capture.listing import open_camera
-from .errors import BadInput, Cancelled
+from .consent import Ledger
+from .credentials import sign, used
+from .errors import BadInput, Cancelled, OutputFailed
 from .motion import MotionEstimator, find_neutral, measure, smooth_clip
 from .pipeline import Renderer
 from .portrait import load_portrait
@@ -203,13 +205,13 @@ def render_performance(actor: Actor, performance: Performance, settings: Setting
 
 
 def animate(portrait: Path | str, driving: Path | str, out: Path | str, settings: Settings, *, face: int | None = None,
-            audio: str = "keep", max_frames: int | None = None, progress: Progress = _silent,
+            audio: str = "keep", max_frames: int | None = None, signed: bool = False, progress: Progress = _silent,
             cancelled: Callable[[], bool] = lambda: False) -> Report:
     """Animate a portrait by a clip or a motion file and write `out` (.mp4, .gif, .webp, or a folder of PNG pictures).
 
-    audio: "keep" takes the clip's sound over (mp4 only), "none" leaves it out. `cancelled` is asked before every frame.
-    Nothing half-written is left behind, and neither input is ever replaced. Raises BadInput,
-    OutputFailed, ModelMissing, Cancelled.
+    audio: "keep" takes the clip's sound over (mp4 only), "none" leaves it out. signed: with Content Credentials (not a
+    folder); then the bytes differ each time. `cancelled` is asked before every frame. Nothing half-written is left
+    behind, and neither input is ever replaced. Raises BadInput, OutputFailed, ModelMissing, Cancelled.
     """
     start_s = time.monotonic()
     driving, name, out = Path(driving), os.fspath(out), Path(out)
@@ -241,6 +243,11 @@ def animate(portrait: Path | str, driving: Path | str, out: Path | str, settings
         raise
     lost = len(performance.trackings) - performance.faces
     notes = [*chosen.warnings, *performance.notes]
+    if signed:
+        try:
+            sign(out, used([chosen.sha256], Ledger()))
+        except OutputFailed as error:
+            notes.append(str(error))
     if lost:
         notes.append(f"no face was seen in {lost} of {wording.frames(len(performance.trackings))}; "
                      "the portrait idles there")

@@ -48,12 +48,13 @@ def remove(path: Path) -> None:
             path.unlink()
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a small file whole or not at all, making its folder. Raises OutputFailed."""
+def write_whole(path: Path, data: bytes, private: bool = False) -> None:
+    """Write a small file whole or not at all, making its folder. private: only the user may read it. Raises
+    OutputFailed."""
     aside = path.parent / f".didlive-{secrets.token_hex(6)}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(aside, "wb") as stream:
+        with open(aside, "wb", opener=lambda name, flags: os.open(name, flags, 0o600 if private else 0o666)) as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())

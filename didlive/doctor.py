@@ -43,6 +43,7 @@ EXTRA = {
     "onnxruntime": "', '.join(__import__('onnxruntime').get_available_providers())",
     "tensorrt": "__import__('tensorrt').__version__",
     "PySide6": "__import__('PySide6.QtWidgets') and __import__('PySide6').__version__",
+    "c2pa": "__import__('cryptography') and __import__('c2pa').sdk_version()",
     "sounddevice": "__import__('sounddevice').get_portaudio_version()[1]",
 }
 _CHILD = """
@@ -228,6 +229,12 @@ def _sound(answers: dict[str, tuple[bool, str]]) -> list[Check]:
     return [Check("sound", "PortAudio", ok, False, detail, fix)]
 
 
+def _signing(answers: dict[str, tuple[bool, str]]) -> list[Check]:
+    ok, text = answers["c2pa"]
+    detail = f"C2PA {text}" if ok else _absent(text, "recordings and snapshots are written unsigned")
+    return [Check("signing", "Content Credentials", ok, False, detail, _install("c2pa-python"))]
+
+
 def _virtual_camera(answers: dict[str, tuple[bool, str]]) -> list[Check]:
     ok, text = answers["virtual camera"]
     if not ok:
@@ -240,6 +247,6 @@ def examine() -> Report:
     answers = probe({name: f"__import__({name!r})" for name in CORE} | EXTRA)
     checks = [
         *_libraries(answers), *_models(), *_cameras(answers), *_engines(answers), *_screen(answers), *_sound(answers),
-        *_virtual_camera(answers),
+        *_virtual_camera(answers), *_signing(answers),
     ]  # fmt: skip
     return Report(tuple(checks))

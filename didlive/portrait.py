@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import warnings
 from pathlib import Path
 
@@ -137,7 +138,8 @@ def load_portrait(path: Path | str, face: int | None = None) -> Portrait:
     notes = []
     if len(faces) > 1 and face is None:
         notes.append(f"{len(faces)} faces found; the largest is used (--face N picks another)")
-    return Portrait(rgb, alpha, chosen, len(faces), path.name, tuple(notes) + tuple(readiness(chosen, rgb.shape[1])))
+    return Portrait(rgb, alpha, chosen, len(faces), path.name, tuple(notes) + tuple(readiness(chosen, rgb.shape[1])),
+                    hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def _turned(rgb: U8) -> str:

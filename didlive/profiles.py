@@ -53,16 +53,21 @@ def check_name(name: str) -> str:
     return name
 
 
+def config_folder() -> Path:
+    """Return $DIDLIVE_CONFIG, else the user's configuration folder of the operating system."""
+    own = os.environ.get("DIDLIVE_CONFIG")
+    return Path(own) if own else platformdirs.user_config_path("didlive")
+
+
 class Store:
     """Everything that is kept between two starts.
 
-    folder: default is $DIDLIVE_CONFIG, else the user's configuration folder of the operating system. `note` says in
-    one line what could not be read at the last `load`, or is empty. Writing raises OutputFailed.
+    folder: default is `config_folder`. `note` says in one line what could not be read at the last `load`, or is empty.
+    Writing raises OutputFailed.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        own = os.environ.get("DIDLIVE_CONFIG")
-        self.folder = folder or (Path(own) if own else platformdirs.user_config_path("didlive"))
+        self.folder = folder or config_folder()
         self.note = ""
 
     def load(self) -> Settings:

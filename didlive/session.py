@@ -59,6 +59,7 @@ class Session:
         self._first = self._feed.source
         self._observer = Observer(tracker, settings.motion)
         self._renderer = Renderer(settings.motion, actor)
+        self._shown = [actor.portrait.sha256]
         self._cues: Latest[_Cue] = Latest()
         self.preview: Latest[Frame] = Latest()
         self.tracking: Latest[Tracking] = self._observer.tracking
@@ -152,6 +153,7 @@ class Session:
             raise BadInput("a transparent background comes or goes only with a new start; stop and start again")
         self._outputs.color = actor.output.background_color
         self._renderer.set_actor(actor)
+        self._shown.append(actor.portrait.sha256)
         if self._panicking or self._failure:
             self._send_still()
 
@@ -203,6 +205,11 @@ class Session:
         if frame is None:
             raise OutputFailed(f"{path} was not written: nothing has gone out yet")
         save_png(path, frame)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The SHA-256 of every portrait's file so far, in order."""
+        return tuple(self._shown)
 
     @property
     def provider(self) -> str:

@@ -166,7 +166,7 @@ class Patch:
 @dataclass(frozen=True, slots=True)
 class Portrait:
     """A loaded still: `image` (H, W, 3) uint8 RGB upright, `alpha` (H, W) uint8 or None, its chosen face, all the
-    faces found (largest first) and where it came from."""
+    faces found (largest first), where it came from, and the SHA-256 of its file ("": it is no file)."""
 
     image: U8
     alpha: U8 | None
@@ -174,3 +174,4 @@ class Portrait:
     faces: int
     name: str
     warnings: tuple[str, ...] = field(default=())
+    sha256: str = ""

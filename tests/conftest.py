@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,14 @@ import skimage.data
 
 # Read by native libraries when they are loaded.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keys, consents and settings of the tests, and of the commands that they start, lie in a folder of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIDLIVE_CONFIG", str(tmp_path_factory.mktemp("configuration")))
+        yield
 
 
 @pytest.fixture(scope="session")

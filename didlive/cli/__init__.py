@@ -17,6 +17,8 @@ COMMANDS = {
     "animate": "animate a portrait from a clip or a recorded motion, into a file",
     "live": "animate a portrait live from a camera, a clip or a recorded motion",
     "record-motion": "track a clip or camera and store the motion as numbers",
+    "verify": "say whether a picture or clip was made by AI: its signature and didlive's hidden mark",
+    "consent": "keep, list, export and revoke who agreed to the use of a portrait",
     "portraits": "check whether a picture makes a good portrait",
     "cameras": "list the cameras",
     "models": "list, fetch and verify the models",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import wording
 from ..errors import BadInput, Cancelled
-from .options import add_settings_options, read_settings, to_path
+from .options import add_settings_options, check_consent, read_settings, to_path
 
 DEMO_OUT = Path("demo.mp4")
 
@@ -25,6 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help=f"use the built-in portrait and motion for what is not given (writes {DEMO_OUT})")
     parser.add_argument("--audio", choices=("keep", "none"), default="keep",
                         help="keep: take over the clip's sound (mp4 only); none: leave it out (default keep)")
+    parser.add_argument("--sign", action="store_true",
+                        help="sign the file with Content Credentials (then its bytes are others each time)")
     parser.add_argument("--face", type=int, metavar="N", help="which face of the portrait, 1 = largest (default 1)")
     parser.add_argument("--max-frames", type=int, metavar="N", help="stop after this many frames of the clip")
     add_settings_options(parser)
@@ -38,10 +40,11 @@ def run(args: argparse.Namespace) -> int:
     if args.max_frames is not None and args.max_frames < 1:
         raise BadInput("--max-frames must be at least 1")
     settings = read_settings(args, size="auto")
+    check_consent(portrait)
     bar = _Bar()
     try:
         report = animate(portrait, driving, out, settings, face=args.face, audio=args.audio,
-                         max_frames=args.max_frames, progress=bar)
+                         max_frames=args.max_frames, signed=args.sign, progress=bar)
     except KeyboardInterrupt as error:
         raise Cancelled("stopped; nothing was written") from error
     finally:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import wording
 from ..errors import BadInput, OutputFailed
-from .options import add_settings_options, read_settings, to_path
+from ..panic import panic_signals
+from .options import add_settings_options, check_consent, read_settings, to_path
 from .screen import check_screen
 
 if TYPE_CHECKING:
@@ -55,11 +56,12 @@ def run(args: argparse.Namespace) -> int:
         session.start()
         if cameras:
             _plug_in(cameras, session, read_settings(args).output.rate_hz)
-        if args.no_window:
-            _watch(session, args.seconds)
-        else:
-            # Imported by name: the library knows no window, only this command does.
-            import_module("ui.preview").show(session, title, args.seconds)
+        with panic_signals(session.panic):
+            if args.no_window:
+                _watch(session, args.seconds)
+            else:
+                # Imported by name: the library knows no window, only this command does.
+                import_module("ui.preview").show(session, title, args.seconds)
     except KeyboardInterrupt:
         print("didlive: stopping", file=sys.stderr)
     finally:
@@ -67,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     if recorder is not None:
         if recorder.error is not None:
             raise OutputFailed(str(recorder.error))
+        if recorder.sink.note:
+            print(f"didlive: {recorder.sink.note}", file=sys.stderr)
         print(f"{args.record}: {wording.frames(recorder.written)} recorded, {recorder.dropped} dropped")
     if session.failure:
         raise BadInput(session.failure)
@@ -78,6 +82,7 @@ def _prepare(args: argparse.Namespace) -> tuple[Session, Any, str]:
     from ..actor import prepare_actor
     from ..capture.listing import open_camera
     from ..capture.reopen import ReopeningCamera
+    from ..credentials import Seal
     from ..demo import demo_motion, demo_portrait
     from ..registry import TRACKERS, load
     from ..session import Session
@@ -87,11 +92,13 @@ def _prepare(args: argparse.Namespace) -> tuple[Session, Any, str]:
     portrait = args.portrait or demo_portrait()
     spec = args.camera or (str(demo_motion()) if args.demo else settings.camera.name)
     settings = replace(settings, camera=replace(settings.camera, name=spec))
-    recorder = None
+    check_consent(portrait)
+    recorder = recording = None
     if args.record is not None:
         if args.record.suffix.lower() != ".mp4":
             raise BadInput(f"--record {args.record}: only .mp4 can be recorded live")
-        recorder = QueuedSink(load_mp4(args.record, (portrait, spec)))
+        recording = load_mp4(args.record, (portrait, spec))
+        recorder = QueuedSink(recording)
     # Once for trial: a camera that is not there is told at once; only one that is lost later is waited for.
     trial = open_camera(spec, settings.camera, paced=True, loop=True)
     try:
@@ -105,7 +112,10 @@ def _prepare(args: argparse.Namespace) -> tuple[Session, Any, str]:
     replayed = spec.lower().endswith(".npz")
     tracker = load(TRACKERS, "replay")(Path(spec)) if replayed else load(TRACKERS, "mediapipe")()
     sinks = [recorder] if recorder is not None else []
-    return Session(settings, camera, tracker, actor, sinks), recorder, Path(portrait).stem
+    session = Session(settings, camera, tracker, actor, sinks)
+    if recording is not None and settings.output.credentials:
+        recording.seal = Seal(session)
+    return session, recorder, Path(portrait).stem
 
 
 def _cameras(kind: str | None) -> dict[str, Sink]:

@@ -18,6 +18,13 @@ def to_path(text: str) -> Path:
     return Path(os.path.expanduser(text))
 
 
+def check_consent(portrait: Path) -> None:
+    """Raise BadInput when the consent to this portrait was revoked or has expired; nobody is asked for one here."""
+    from ..consent import Ledger, hash_of
+
+    Ledger().refuse(hash_of(portrait))
+
+
 def _meta(kind: type, name: str) -> Any:
     return next(f.metadata for f in dataclasses.fields(kind) if f.name == name)
 

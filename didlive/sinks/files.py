@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -35,6 +35,8 @@ class FileSink:
 
     Pictures go into hidden neighbours of `path`; only a successful `close` renames the result into place (an older
     file of that name stays untouched until then). Every failure, and `abort`, removes them. Raises OutputFailed.
+
+    seal: signs the finished file in place, which is kept as it is when that raises OutputFailed; `note` then says why.
     """
 
     faults: ClassVar[tuple[type[Exception], ...]] = (OSError,)
@@ -42,6 +44,8 @@ class FileSink:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.written = 0
+        self.seal: Callable[[Path], None] | None = None
+        self.note = ""
         self._asides: list[Path] = []
         self._stream: StreamFormat | None = None
         self._failure = ""
@@ -50,7 +54,7 @@ class FileSink:
         """Check the place and start; see `didlive.seams.Sink`."""
         if self._stream is not None:
             raise OutputFailed(f"{self.path} is being written already")
-        self.written, self._failure = 0, ""
+        self.written, self._failure, self.note = 0, "", ""
         with self._guarded():
             self._check_place()
             self._begin(stream)
@@ -79,6 +83,11 @@ class FileSink:
             self._publish(self._finish())
         self._stream = None
         self._remove_asides()
+        if self.seal is not None:
+            try:
+                self.seal(self.path)
+            except OutputFailed as error:
+                self.note = str(error)
 
     def abort(self) -> None:
         """Drop the output; nothing is left behind."""
