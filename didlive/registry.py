@@ -31,6 +31,7 @@ SINKS = {
 # Outputs that are watched while they run: they need no path, and pictures that nobody takes in time are left out.
 LIVE_SINKS = {
     "mjpeg": "didlive.sinks.mjpeg:MjpegSink",
+    "stream": "didlive.sinks.stream:StreamSink",
     "v4l2": "didlive.sinks.v4l2:V4L2Sink",
     "pipewire": "didlive.sinks.pipewire:PipeWireSink",
     "pyvirtualcam": "didlive.sinks.virtualcam:PyVirtualCamSink",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,7 @@ import av
 import numpy as np
 from av.container import OutputContainer
 from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
 from ..disk import sync
@@ -34,6 +36,22 @@ def even(image: U8) -> U8:
     if width % 2 == 0 and height % 2 == 0:
         return image
     return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def bt709(image: U8, reformat: Callable[..., av.VideoFrame]) -> av.VideoFrame:
+    """Return an RGB picture of even size as 4:2:0 video, BT.709, limited range; `reformat` is a reformatter's method
+    of that name, which keeps what it worked out for the next picture."""
+    return reformat(
+        av.VideoFrame.from_ndarray(image, format="rgb24"), format="yuv420p",
+        interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND, threads=1,
+        src_color_range=ColorRange.JPEG, dst_color_range=ColorRange.MPEG, dst_colorspace=Colorspace.ITU709,
+        dst_color_trc=ColorTrc.BT709, dst_color_primaries=ColorPrimaries.BT709)
+
+
+def say_bt709(context: VideoCodecContext) -> None:
+    """Write into the stream what `bt709` made of the colours."""
+    context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+    context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
 
 
 def cut_to_whole_fragments(path: Path) -> int:
@@ -95,8 +113,7 @@ class Mp4Sink(FileSink):
         context.thread_count = THREADS
         context.gop_size = max(1, round(2 * rate))
         context.time_base = Fraction(1, CLOCK_HZ) if self.real_time else 1 / rate
-        context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
-        context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
+        say_bt709(context)
         self._video, self._rate = video, rate
         self._reformat = VideoReformatter().reformat
         self._first_ns, self._pts = 0, -1
@@ -106,11 +123,7 @@ class Mp4Sink(FileSink):
     def _add(self, frame: Frame) -> None:
         assert self._container is not None
         image = np.ascontiguousarray(even(frame.image[:, :, :3]))
-        picture = self._reformat(
-            av.VideoFrame.from_ndarray(image, format="rgb24"), format="yuv420p",
-            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND, threads=1,
-            src_color_range=ColorRange.JPEG, dst_color_range=ColorRange.MPEG, dst_colorspace=Colorspace.ITU709,
-            dst_color_trc=ColorTrc.BT709, dst_color_primaries=ColorPrimaries.BT709)
+        picture = bt709(image, self._reformat)
         picture.pts, picture.time_base = self._next_pts(frame), self._video.codec_context.time_base
         self._container.mux(self._video.encode(picture))
         if self._sound is not None:
