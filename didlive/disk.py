@@ -39,6 +39,11 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def free_bytes(folder: Path) -> int:
+    """Return how many bytes the user can still write in a folder. Raises OSError."""
+    return shutil.disk_usage(folder).free
+
+
 def remove(path: Path) -> None:
     """Delete a file or a folder with its content; what is already gone is fine."""
     if path.is_dir() and not path.is_symlink():

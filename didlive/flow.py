@@ -58,6 +58,29 @@ class Latest(Generic[T]):
         return self._closed
 
 
+class Splice:
+    """Capture times without pauses: while `paused` nothing counts, and afterwards time goes on one `period_ns` after
+    the last time that counted."""
+
+    def __init__(self, period_ns: int) -> None:
+        self.period_ns = period_ns
+        self.paused = False
+        self._cut = False
+        self._last_ns: int | None = None
+        self._skipped_ns = 0
+
+    def __call__(self, captured_ns: int) -> int | None:
+        """Return the time without pauses, or None when this moment is left out."""
+        if self.paused:
+            self._cut = True
+            return None
+        if self._cut and self._last_ns is not None:
+            self._skipped_ns = max(self._skipped_ns, captured_ns - self._last_ns - self.period_ns)
+        self._cut = False
+        self._last_ns = captured_ns - self._skipped_ns
+        return self._last_ns
+
+
 class Meter:
     """Durations and rate of the last `window` events, for people and for the benchmark."""
 

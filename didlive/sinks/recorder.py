@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 
 from ..errors import OutputFailed
-from ..flow import Latest
+from ..flow import Latest, Splice
 from ..seams import Sink, StreamFormat
 from ..types import Frame
 
@@ -86,6 +87,21 @@ class QueuedSink(ThreadedSink):
         self.dropped = 0
         self._queue: deque[Frame] = deque()
         self._wake = threading.Condition()
+        self._splice = Splice(0)
+
+    def open(self, stream: StreamFormat) -> None:
+        """Open the sink here and start the thread."""
+        self._splice = Splice(round(1e9 / stream.rate_hz))
+        super().open(stream)
+
+    @property
+    def paused(self) -> bool:
+        """Whether frames are left out just now."""
+        return self._splice.paused
+
+    def pause(self, on: bool = True) -> None:
+        """Leave out what comes from now on, or go on: the pause takes no time in the recording."""
+        self._splice.paused = on
 
     def _start(self) -> None:
         self._queue.clear()
@@ -94,6 +110,10 @@ class QueuedSink(ThreadedSink):
     def write(self, frame: Frame) -> None:
         """Hand one frame over; never waits, never raises."""
         with self._wake:
+            at_ns = self._splice(frame.stamp.captured_ns)
+            if at_ns is None:
+                return
+            frame = Frame(frame.image, replace(frame.stamp, captured_ns=at_ns))
             running = self._thread is not None and self._deadline == float("inf") and self.error is None
             if not running or len(self._queue) >= self.depth:
                 self.dropped += 1

@@ -14,7 +14,7 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
-from ..disk import sync
+from ..disk import free_bytes, sync
 from ..errors import OutputFailed
 from ..seams import StreamFormat
 from ..types import U8, Frame
@@ -27,7 +27,12 @@ THREADS = 4
 # bitexact: no version strings of the muxer in the file.
 FINAL = {"movflags": "faststart", "fflags": "+bitexact"}
 # Fragments make a half-written file playable; the delayed header can still describe B-frames and the AAC lead-in.
-FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof", "flush_packets": "1", "fflags": "+bitexact"}
+# A short one loses little: with what the encoder holds back, a crash costs less than a second.
+FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof", "frag_duration": "250000", "flush_packets": "1",
+              "fflags": "+bitexact"}
+LIVE_LOOKAHEAD = 5
+# A recording ends before the disk is full: what else runs on this machine needs some, too.
+RESERVE_MB = 200
 
 
 def even(image: U8) -> U8:
@@ -80,23 +85,48 @@ class Mp4Sink(FileSink):
     preset, crf: x264's speed and quality (default `medium`, or `veryfast` in real time; 18 is visually lossless).
     real_time: time each picture by its `Stamp.captured_ns` (90 kHz clock, variable rate) instead of the constant
         `StreamFormat.rate_hz`, and record into `NAME.recording.mp4` beside `path`, which plays even if the program or
-        the machine dies or the disk runs full (then it is kept, and the error names it).
+        the machine dies or the disk runs full (then it is kept, and the error names it). When less than 200 MB are
+        left on the disk, the recording is finished and `write` raises; with less it does not begin.
+    free_bytes: tells how much is left in a folder.
     Raises OutputFailed.
     """
 
     faults = (OSError, FFmpegError)
 
     def __init__(self, path: Path | str, *, audio_from: Path | str | None = None, preset: str | None = None,
-                 crf: int = 18, real_time: bool = False) -> None:
+                 crf: int = 18, real_time: bool = False, free_bytes: Callable[[Path], int] = free_bytes) -> None:
         super().__init__(path)
+        self._free_bytes = free_bytes
         self.audio_from = Path(audio_from) if audio_from is not None else None
         self.preset = preset or ("veryfast" if real_time else "medium")
         self.crf, self.real_time = crf, real_time
         self._container: OutputContainer | None = None
         self._sound: ClipSound | None = None
 
+    def write(self, frame: Frame) -> None:
+        """Add one picture of the opened size."""
+        super().write(frame)
+        if not self.real_time or self._pts < self._next_look:
+            return
+        self._next_look = self._pts + CLOCK_HZ
+        with self._guarded():
+            sync(self._part)
+            nearly_full = self._nearly_full(0)
+        if nearly_full:
+            self.close()
+            self._failure = (f"{self.path}: the recording was stopped, because less than {RESERVE_MB} MB are left on "
+                             "the disk; what was recorded until then is complete")
+            raise OutputFailed(self._failure)
+
+    def _nearly_full(self, more: int) -> bool:
+        """Whether too little would be left after so many bytes more."""
+        return self._free_bytes(self.path.absolute().parent) - more < RESERVE_MB << 20
+
     def _check_place(self) -> None:
         super()._check_place()
+        if self.real_time and self._nearly_full(0):
+            raise OutputFailed(f"{self.path} was not written: less than {RESERVE_MB} MB are left on the disk; make "
+                               "room, or record to another folder")
         if self.audio_from is not None and self.path.exists() and self.audio_from.exists() \
                 and self.path.samefile(self.audio_from):
             raise OutputFailed(f"{self.path} was not written: it would replace the driving clip; give another name")
@@ -106,7 +136,9 @@ class Mp4Sink(FileSink):
         options = FRAGMENTED if self.real_time else FINAL
         self._container = av.open(as_url(self._part), "w", format="mp4", options=options)
         rate = Fraction(stream.rate_hz).limit_denominator(1001)
-        video = self._container.add_stream("libx264", rate=rate, options={"preset": self.preset, "crf": str(self.crf)})
+        quality = {"preset": self.preset, "crf": str(self.crf)}
+        live = {"rc-lookahead": str(LIVE_LOOKAHEAD)} if self.real_time else {}
+        video = self._container.add_stream("libx264", rate=rate, options=quality | live)
         video.width, video.height = stream.width + stream.width % 2, stream.height + stream.height % 2
         video.pix_fmt = "yuv420p"
         context = video.codec_context
@@ -116,7 +148,7 @@ class Mp4Sink(FileSink):
         say_bt709(context)
         self._video, self._rate = video, rate
         self._reformat = VideoReformatter().reformat
-        self._first_ns, self._pts = 0, -1
+        self._first_ns, self._pts, self._next_look = 0, -1, 0
         self._sound = ClipSound(self.audio_from, self._container) if self.audio_from is not None else None
         self._container.start_encoding()
 
@@ -179,8 +211,11 @@ class Mp4Sink(FileSink):
         super()._fail(error)
 
     def _with_index_first(self) -> Path:
-        """Copy the fragments into one plain file. If that fails the fragmented one, which is complete, will do."""
+        """Copy the fragments into one plain file. If that fails, or needs more room than there is, the fragmented one,
+        which is complete, will do."""
         sync(self._part)
+        if self._nearly_full(self._part.stat().st_size):
+            return self._part
         try:
             final = self._aside()
             with av.open(as_url(self._part)) as source, \
