@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from didlive.consent import Ledger, hash_of
 from didlive.credentials import Seal, Used, read, sign, used
 from didlive.errors import BadInput, OutputFailed
 from didlive.mark import LumaMark
+from didlive.seams import StreamFormat
 from didlive.session import Session
 from didlive.sinks.png import encode_png
 from didlive.sinks.recorder import QueuedSink
@@ -146,6 +148,22 @@ def test_a_recorder_signs_and_a_failure_keeps_the_recording(folder: Path):
         wait_until(lambda: queued.written > 5)
     assert queued.error is None and other.note == "other.mp4 is not signed: why"
     assert read(folder / "other.mp4") is None and contents(folder) == ["other.mp4", "take.mp4"]
+
+
+def test_a_long_signature_is_no_failure_of_the_recording(folder: Path):
+    sink, gate = Mp4Sink(folder / "take.mp4", real_time=True), threading.Event()
+    sink.seal = lambda path: gate.wait(60) and None
+    queued = QueuedSink(sink, drain_s=0.05)
+    queued.open(StreamFormat(64, 64, 30.0))
+    queued.write(Frame(np.zeros((64, 64, 3), np.uint8), Stamp(0, 0)))
+    closing = threading.Thread(target=queued.close)
+    closing.start()
+    wait_until(lambda: sink.sealing)
+    closing.join(0.3)
+    assert closing.is_alive() and (folder / "take.mp4").exists()
+    gate.set()
+    closing.join(60)
+    assert not closing.is_alive() and queued.error is None and queued.written == 1
 
 
 # didlive verify

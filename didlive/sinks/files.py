@@ -37,6 +37,7 @@ class FileSink:
     file of that name stays untouched until then). Every failure, and `abort`, removes them. Raises OutputFailed.
 
     seal: signs the finished file in place, which is kept as it is when that raises OutputFailed; `note` then says why.
+    sealing: it is at it.
     """
 
     faults: ClassVar[tuple[type[Exception], ...]] = (OSError,)
@@ -45,7 +46,7 @@ class FileSink:
         self.path = Path(path)
         self.written = 0
         self.seal: Callable[[Path], None] | None = None
-        self.note = ""
+        self.note, self.sealing = "", False
         self._asides: list[Path] = []
         self._stream: StreamFormat | None = None
         self._failure = ""
@@ -84,10 +85,13 @@ class FileSink:
         self._stream = None
         self._remove_asides()
         if self.seal is not None:
+            self.sealing = True
             try:
                 self.seal(self.path)
             except OutputFailed as error:
                 self.note = str(error)
+            finally:
+                self.sealing = False
 
     def abort(self) -> None:
         """Drop the output; nothing is left behind."""

@@ -68,6 +68,9 @@ class ThreadedSink:
         if thread is None:
             return
         thread.join(limit_s)
+        # The file is complete and has its name; signing takes as long as it is large (about 4 s per hour of 512 px).
+        while thread.is_alive() and getattr(self.sink, "sealing", False):
+            thread.join(0.1)
         if thread.is_alive():
             self.error = OutputFailed(f"the output did not finish within {limit_s:g} s")
             return
