@@ -10,6 +10,7 @@ import ctypes
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int32, c_int64, c_uint32, c_uint64, c_void_p
@@ -42,8 +43,16 @@ class _Data(Structure):
                 ("maxsize", c_uint32), ("data", c_void_p), ("chunk", POINTER(_Chunk)))
 
 
+class _Header(Structure):
+    _fields_ = (("flags", c_uint32), ("offset", c_uint32), ("pts", c_int64), ("dts_offset", c_int64), ("seq", c_uint64))
+
+
+class _Meta(Structure):
+    _fields_ = (("type", c_uint32), ("size", c_uint32), ("data", POINTER(_Header)))
+
+
 class _SpaBuffer(Structure):
-    _fields_ = (("n_metas", c_uint32), ("n_datas", c_uint32), ("metas", c_void_p), ("datas", POINTER(_Data)))
+    _fields_ = (("n_metas", c_uint32), ("n_datas", c_uint32), ("metas", POINTER(_Meta)), ("datas", POINTER(_Data)))
 
 
 class _Buffer(Structure):
@@ -183,15 +192,19 @@ class PipeWireSink(LiveSink):
             if not buffer:
                 self.skipped += 1
                 return
-            data = buffer.contents.buffer.contents.datas[0]
-            chunk = data.chunk.contents
-            chunk.offset = chunk.size = chunk.flags = 0
-            chunk.stride = self._stride
-            if data.data and data.maxsize >= picture.nbytes:
-                ctypes.memmove(data.data, picture.ctypes.data, picture.nbytes)
-                chunk.size = picture.nbytes
+            self._fill(buffer.contents.buffer.contents, picture)
             library.pw_stream_queue_buffer(self._pw_stream, buffer)
             library.pw_stream_trigger_process(self._pw_stream)
+
+    def _fill(self, buffer: _SpaBuffer, picture: U8) -> None:
+        for meta in buffer.metas[:buffer.n_metas]:
+            if meta.type == pod.HEADER and meta.size >= pod.HEADER_BYTES:
+                meta.data[0] = _Header(pts=time.monotonic_ns(), seq=self.written)
+        data = buffer.datas[0]
+        fits = data.data and data.maxsize >= picture.nbytes
+        if fits:
+            ctypes.memmove(data.data, picture.ctypes.data, picture.nbytes)
+        data.chunk[0] = _Chunk(size=picture.nbytes if fits else 0, stride=self._stride)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -222,5 +235,5 @@ class PipeWireSink(LiveSink):
 
     def _on_format(self, _: int | None, use: int, value: int | None) -> None:
         if use == pod.FORMAT and value:
-            wanted = _array(pod.buffers(self._stride, self._height))
-            self._library.pw_stream_update_params(self._pw_stream, wanted, 1)
+            wanted = _array(pod.buffers(self._stride, self._height), pod.header())
+            self._library.pw_stream_update_params(self._pw_stream, wanted, 2)

@@ -8,12 +8,14 @@ from fractions import Fraction
 _ID, _INT, _RECTANGLE, _FRACTION, _OBJECT, _CHOICE = 3, 4, 10, 11, 15, 19
 _RANGE, _FLAGS = 1, 4
 # From spa/param/param.h and its neighbours.
-ENUM_FORMAT, FORMAT, BUFFERS = 3, 4, 5
-_FORMAT_OBJECT, _BUFFERS_OBJECT = 0x40003, 0x40004
+ENUM_FORMAT, FORMAT, BUFFERS, META = 3, 4, 5, 6
+HEADER, HEADER_BYTES = 1, 32
+_FORMAT_OBJECT, _BUFFERS_OBJECT, _META_OBJECT = 0x40003, 0x40004, 0x40005
 _MEDIA_TYPE, _MEDIA_SUBTYPE, _VIDEO, _RAW = 1, 2, 2, 1
 _PIXELS, _SIZE, _RATE = 0x20001, 0x20003, 0x20004
 _YUY2 = 4
 _COUNT, _BLOCKS, _BYTES, _STRIDE, _KIND = 1, 2, 3, 4, 6
+_META_KIND, _META_BYTES = 1, 2
 _POINTER, _MEMORY_FD = 1 << 1, 1 << 2
 
 
@@ -55,3 +57,8 @@ def buffers(stride: int, height: int) -> bytes:
         _COUNT: _choice(_RANGE, 4, 2, 8), _BLOCKS: _int(1), _BYTES: _int(stride * height), _STRIDE: _int(stride),
         _KIND: _choice(_FLAGS, _POINTER | _MEMORY_FD),
     })  # fmt: skip
+
+
+def header() -> bytes:
+    """Return that every buffer shall have a header; browsers crash on cameras without one."""
+    return _object(_META_OBJECT, META, {_META_KIND: _id(HEADER), _META_BYTES: _int(HEADER_BYTES)})
