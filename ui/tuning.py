@@ -100,6 +100,9 @@ class Tuning(QObject):
     def wear(self, key: str, own: dict[str, Any]) -> None:
         """Another portrait plays, and is remembered: its own settings replace those of the one before."""
         self.flush()
+        if key != self._key:
+            # Undo would change the portrait that plays now, not the one it was done to.
+            self._done, self._undone = _common_steps(self._done), _common_steps(self._undone)
         old, self._key = self.settings, key
         self._common = changed(self._common, "window.portrait", key)
         self.settings = self.dressed(own)
@@ -132,3 +135,12 @@ class Tuning(QObject):
         self.settings = new
         self._timer.start()
         self.changed.emit(new, old)
+
+
+def _common_steps(steps: list[_Step]) -> list[_Step]:
+    """Return the steps without what a portrait has for itself."""
+    def common(values: dict[str, Any]) -> dict[str, Any]:
+        return {path: value for path, value in values.items() if not path.startswith(OWN)}
+
+    left = [_Step(common(step.before), common(step.after), step.at_s) for step in steps]
+    return [step for step in left if step.after]

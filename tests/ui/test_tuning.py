@@ -85,6 +85,16 @@ def test_a_portrait_has_gains_framing_and_background_for_itself(tuning: Tuning, 
     assert tuning.settings.output.background == "green" and tuning.settings.motion.gains.mouth == 1.0
 
 
+def test_undo_leaves_the_portrait_alone_that_plays_now(tuning: Tuning):
+    tuning.wear("ada", {})
+    tuning.change({"motion.gains.mouth": 1.5, "motion.strength": 0.5})
+    tuning.change({"output.framing": "full"})
+    tuning.wear("bea", {"motion": {"gains": {"mouth": 0.7}}})
+    tuning.undo()
+    assert not tuning.can_undo
+    assert (tuning.settings.motion.strength, tuning.settings.motion.gains.mouth) == (1.0, 0.7)
+
+
 def test_saving_comes_by_itself_a_moment_after_the_last_change(qtbot, tuning: Tuning, kept: Kept):
     tuning.change({"motion.strength": 1.3})
     assert kept.common.motion.strength == 1.0
