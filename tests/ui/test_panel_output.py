@@ -85,6 +85,13 @@ def test_a_size_of_ones_own(panel: OutputPanel, studio: Studio):
     assert not panel.custom.isVisible()
 
 
+def test_a_size_of_ones_own_begins_with_the_one_there_is(panel: OutputPanel, studio: Studio):
+    panel.sizes.setCurrentIndex(panel.sizes.findData(""))
+    panel.sizes.activated.emit(panel.sizes.currentIndex())
+    assert panel.custom.isVisibleTo(panel) and [box.value() for box in panel.sides] == [512, 512]
+    assert studio.settings.output.size == "512", "a recording must not end before another size was typed"
+
+
 def test_without_outputs_it_says_what_there_will_be(panel: OutputPanel):
     assert "virtual camera" in panel.nowhere.text() and panel.nowhere.isVisible()
     assert panel.none.isVisible() and not panel.recordings.isVisible() and not panel.told.isVisible()

@@ -240,9 +240,18 @@ class OutputPanel(Panel):
             self.studio.change("output.size", size)
         else:
             self._show_custom(True)
-            self._choose_sides()
+            self._begin_sides()
             self.sides[0].setFocus()
+            return
         self.show_settings(self.studio.settings)
+
+    def _begin_sides(self) -> None:
+        """Begin with the size that goes out now; nothing changes before another one is typed."""
+        session = self.studio.session
+        frame = session.preview.peek() if session is not None else None
+        height, width = frame.image.shape[:2] if frame is not None else (512, 512)
+        for box, value in zip(self.sides, (width, height), strict=True):
+            box.setValue(value)
 
     def _choose_sides(self) -> None:
         # Video needs even sides.
