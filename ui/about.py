@@ -134,7 +134,8 @@ class DoctorDialog(QDialog):
         self.copy.setEnabled(True)
         self.verdict.setText(tr("A portrait can be animated on this computer.") if report.ready
                              else tr("Something that is needed is missing."))
-        for check in report.checks:
+        # What is missing comes first.
+        for check in sorted(report.checks, key=lambda check: check.ok):
             sign = "✓" if check.ok else "✗" if check.needed else "–"
             row = [f"{sign}  {check.name}", check.detail, "" if check.ok else check.fix]
             item = QTreeWidgetItem(self.table, row)

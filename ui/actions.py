@@ -69,7 +69,7 @@ class Actions(QObject):
         actions["undo"].setEnabled(studio.can_undo)
         actions["redo"].setEnabled(studio.can_redo)
         for number, entry in enumerate(studio.entries[:9], 1):
-            actions[f"portrait{number}"].setText(entry.name)
+            actions[f"portrait{number}"].setText(entry.name.replace("&", "&&"))
         for number in range(1, 10):
             actions[f"portrait{number}"].setVisible(number <= len(studio.entries))
 

@@ -19,13 +19,26 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from .hotkeys import HOTKEYS, Hotkey, conflicts, sequences
+from .hotkeys import HOTKEYS, PORTRAITS, Hotkey, conflicts, sequences
 from .i18n import tr
 
 
 def shown_key(hotkey: Hotkey, own: dict[str, str]) -> str:
     """Return the key of an action as people write it, or an empty text."""
     return next((s.toString(QKeySequence.SequenceFormat.NativeText) for s in sequences(hotkey, own)), "")
+
+
+def _lines(own: dict[str, str]) -> list[tuple[str, str]]:
+    """Return what the cheat sheet shows: keys and what they do; the portraits in one line while they have their own
+    numbers."""
+    numbered = not any(name.startswith("portrait") for name in own)
+    lines = []
+    for hotkey in HOTKEYS:
+        if not numbered or hotkey.menu != "portrait":
+            lines.append((shown_key(hotkey, own), tr(hotkey.text)))
+        elif hotkey.name == "portrait1":
+            lines.append((f"1 – {PORTRAITS}", tr("Portraits")))
+    return lines
 
 
 class KeysDialog(QDialog):
@@ -37,13 +50,15 @@ class KeysDialog(QDialog):
         grid = QGridLayout()
         grid.setHorizontalSpacing(16)
         grid.setVerticalSpacing(8)
-        rows = (len(HOTKEYS) + 1) // 2
-        for index, hotkey in enumerate(HOTKEYS):
+        lines = _lines(own)
+        rows = (len(lines) + 1) // 2
+        for index, (keys, text) in enumerate(lines):
             column, row = divmod(index, rows)
-            key = QLabel(f"<b>{shown_key(hotkey, own)}</b>")
+            key = QLabel(keys)
+            key.setObjectName("key")
             key.setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(key, row, 3 * column)
-            grid.addWidget(QLabel(tr(hotkey.text)), row, 3 * column + 1)
+            grid.addWidget(QLabel(text), row, 3 * column + 1)
         grid.setColumnMinimumWidth(2, 32)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         change = QPushButton(tr("Change keys…"))
@@ -83,6 +98,7 @@ class BindDialog(QDialog):
         scroll.setWidget(inside)
         self.problem = QLabel()
         self.problem.setWordWrap(True)
+        self.problem.setObjectName("problem")
         roles = QDialogButtonBox.StandardButton
         self.buttons = QDialogButtonBox(roles.Ok | roles.Cancel | roles.RestoreDefaults)
         self.buttons.accepted.connect(self.accept)

@@ -11,6 +11,7 @@ from .i18n import say, tr
 from .theme import Colors
 
 STAY_MS = {"info": 5000, "warning": 10_000}
+READ_MS = 80
 
 
 class MessageBar(QFrame):
@@ -23,6 +24,7 @@ class MessageBar(QFrame):
         self.level, self.text = "", ""
         self._mark, self._label = QLabel("●"), QLabel()
         self._label.setWordWrap(True)
+        self._label.setTextFormat(Qt.TextFormat.PlainText)
         self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.action, self.close_button = QPushButton(), QToolButton()
@@ -48,16 +50,26 @@ class MessageBar(QFrame):
         self.action.setVisible(run is not None)
         self._away.stop()
         if level in STAY_MS:
-            self._away.start(STAY_MS[level])
+            self._stay(level)
         self._show()
         self.show()
         self.raise_()
         self.place()
 
+    def solved(self) -> None:
+        """There is nothing to try again any more: the message goes when it was read."""
+        if self._run is not None:
+            self._run = None
+            self.action.hide()
+            self._stay("warning")
+
     def paint(self, colors: Colors) -> None:
         """Take the colours of the theme."""
         self._colors = colors
         self._show()
+
+    def _stay(self, level: str) -> None:
+        self._away.start(max(STAY_MS[level], READ_MS * len(self.text)))
 
     def place(self) -> None:
         """Lie at the top of the parent, as wide as it."""
@@ -84,8 +96,10 @@ class MessageBar(QFrame):
             self._run()
 
     def _show(self) -> None:
-        self._label.setText(say(self.text))
-        self._label.setAccessibleName(say(self.text))
+        text = say(self.text)
+        text = text[:1].upper() + text[1:]
+        self._label.setText(text)
+        self._label.setAccessibleName(text)
         if self._colors is not None:
             color = {"info": self._colors.link, "warning": self._colors.warn}.get(self.level, self._colors.bad)
             self._mark.setStyleSheet(f"color: {color};")

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from didlive.errors import BadInput, DidliveError
 from didlive.settings import Settings
 
-from .i18n import tr
+from .i18n import say, tr
 from .jobs import Jobs
 from .shelf import Shelf
 from .show import Driver, Wardrobe, begin, fetch_models, find_driver, open_driver
@@ -100,6 +100,9 @@ class Runner(QObject):
         elif not self.driver.spec:
             self.driver = driver
             self.driver_changed.emit()
+        elif driver != self.driver and not driver.missing:
+            # Plugged in again, it may have another number, or be another camera.
+            self._drive(driver)
 
     def find_camera(self) -> None:
         """Let the camera drive that is asked for now."""
@@ -166,10 +169,11 @@ class Runner(QObject):
 
     def _not_begun(self, entry: Entry, error: DidliveError) -> None:
         self._starting = False
-        self.message.emit("error", str(error))
+        problem = _about(entry, error)
         first = next(iter(self._shelf.entries), None)
         if isinstance(error, BadInput) and self._settings_of(entry).output.background == "image":
             # The picture behind the person may be gone since last time.
+            self.message.emit("warning", tr("The background picture is left out: {problem}", problem=say(problem)))
             if entry.key == self.portrait:
                 self._tuning.change({"output.background": "picture"}, undoable=False)
             else:
@@ -177,9 +181,11 @@ class Runner(QObject):
             self._begin()
         elif isinstance(error, BadInput) and first is not None and first.key != entry.key:
             # The portrait of last time cannot be used any more.
+            self.message.emit("warning", problem)
             self.wanted = first.key
             self._begin()
         else:
+            self.message.emit("error", problem)
             self.wanted = self.portrait
             self.preparing_changed.emit()
             self._shelf.fill()
@@ -193,11 +199,13 @@ class Runner(QObject):
             self._switch(entry, actor)
             return
         self._jobs.submit(lambda: self._wardrobe.get(entry, settings), lambda actor: self._switch(entry, actor),
-                          tr("Preparing {name}", name=entry.name), failed=self._not_prepared, soon=True)
+                          tr("Preparing {name}", name=entry.name),
+                          failed=lambda error: self._not_prepared(entry, error), soon=True)
 
-    def _not_prepared(self, error: DidliveError) -> None:
+    def _not_prepared(self, entry: Entry, error: DidliveError) -> None:
         self.wanted = self.portrait
-        self.message.emit("error", str(error))
+        # The show goes on; so this does not stay over the picture.
+        self.message.emit("warning", _about(entry, error))
         self.preparing_changed.emit()
 
     def _switch(self, entry: Entry, actor: Actor) -> None:
@@ -257,3 +265,8 @@ class Runner(QObject):
             session.follow(True)
 
         self._jobs.submit(swap, swapped, soon=True)
+
+
+def _about(entry: Entry, error: DidliveError) -> str:
+    """Return what went wrong with a portrait; where the library keeps it says nothing to anybody."""
+    return str(error).replace(str(entry.path), entry.name)

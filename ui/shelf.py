@@ -11,12 +11,14 @@ from PySide6.QtCore import QObject, Signal
 from didlive.errors import BadInput
 from didlive.types import U8
 
-from .i18n import tr
+from .i18n import say, tr
 from .jobs import Jobs
 
 if TYPE_CHECKING:
     from didlive.library import Entry, Library
     from didlive.portrait import Verdict
+
+MOST_TOLD = 4
 
 
 class Shelf(QObject):
@@ -91,8 +93,8 @@ class Shelf(QObject):
             return keys, problems
 
         def done(result: tuple[list[str], list[str]]) -> None:
-            for problem in result[1]:
-                self.message.emit("error", problem)
+            if result[1]:
+                self.message.emit("error", told(result[1]))
             if result[0]:
                 self.added.emit(result[0])
 
@@ -130,6 +132,15 @@ class Shelf(QObject):
         self.changed.emit()
         if self._filling:
             self.fill()
+
+
+def told(problems: list[str]) -> str:
+    """Return several problems as one message; not more lines than can be taken in."""
+    if len(problems) == 1:
+        return problems[0]
+    lines = [say(problem) for problem in problems[:MOST_TOLD]]
+    more = len(problems) - len(lines)
+    return "\n".join([*lines, *([tr("… and {count} more", count=more)] if more else [])])
 
 
 def _listed(library: Library) -> tuple[tuple[Entry, ...], dict[str, dict[str, Any]]]:

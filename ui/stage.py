@@ -17,7 +17,7 @@ from .studio import Studio
 from .theme import DARK, Colors
 
 BUTTONS = ("toggle", "recalibrate", "hold", "panic", "snapshot", "record")
-COUNTDOWN_PX = 112
+COUNTDOWN_PX, LEAST_PX = 112, 160
 
 
 def headline(stats: Stats | None) -> str:
@@ -75,8 +75,9 @@ class Strip(QFrame):
         for label, name in ((self.state, "state"), (self.reason, "reason"), (self.driving, "dim"),
                             (self.metrics, "metrics")):
             label.setObjectName(name)
-        self.reason.setWordWrap(True)
-        self.driving.setWordWrap(True)
+        for label in (self.reason, self.driving):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
         self.look.held.connect(self._show_camera)
         first = QHBoxLayout()
         first.setSpacing(8)
@@ -111,8 +112,10 @@ class Strip(QFrame):
             self.metrics.setText(tr("No show runs"))
             return
         delay = tr("Delay {p50} ms (95 %: {p95} ms)", p50=f"{stats.p50_ms:.0f}", p95=f"{stats.p95_ms:.0f}")
+        # What was measured before says nothing while nobody is followed.
+        followed = stats.p95_ms and stats.state in (State.LIVE, State.HOLDING)
         lines = (tr("{fps} frames/s", fps=f"{stats.fps:.0f}"),
-                 delay if stats.p95_ms else tr("Delay not measured yet"),
+                 delay if followed else tr("Delay not measured yet") if self._studio.following else tr("Delay –"),
                  tr("{count} dropped", count=stats.dropped), say(session.provider))
         self.metrics.setText("\n".join(lines))
 
@@ -141,6 +144,7 @@ class Stage(QWidget):
         self.stats: Stats | None = None
         self.picture = Picture(newest(lambda: studio.session.preview if studio.session else None,
                                       lambda: studio.settings.window.mirror_preview))
+        self.picture.setMinimumHeight(LEAST_PX)
         self.strip = Strip(studio)
         self.messages, self.breakdown = MessageBar(self.picture), Breakdown(self.picture)
         self.welcome, self.count = QLabel(self.picture), QLabel(self.picture)
@@ -162,8 +166,13 @@ class Stage(QWidget):
         layout.setContentsMargins(0, 0, 0, 8)
         layout.setSpacing(8)
         layout.addWidget(self.picture, 1)
-        layout.addWidget(self.controls)
-        layout.addWidget(self.strip)
+        # Without panels at the sides they would touch the edge of the window.
+        below = QVBoxLayout()
+        below.setContentsMargins(8, 0, 8, 0)
+        below.setSpacing(8)
+        below.addWidget(self.controls)
+        below.addWidget(self.strip)
+        layout.addLayout(below)
         self.strip.metrics.toggled.connect(self._show_breakdown)
         studio.stats_changed.connect(self._tell)
         studio.session_changed.connect(self._use)

@@ -40,7 +40,7 @@ class Studio(Desk):
         the settings say. Nothing starts before `open`."""
         super().__init__(store, portraits, parent)
         self._runner.camera = camera
-        self._cameras_known = self._looking = self._closing = False
+        self._cameras_known = self._looking = self._closing = self._calibrating = False
         self._left, self._failure = 0, ""
         self._outputs: object = ()
         self._ticks, self._poll, self._second = QTimer(self), QTimer(self), QTimer(self)
@@ -230,6 +230,9 @@ class Studio(Desk):
 
     def recalibrate(self, countdown_s: int = 3) -> None:
         """Count down, then take the performer's face as neutral."""
+        if not self.following:
+            self.message.emit("warning", tr("Start the show first"))
+            return
         self._left = countdown_s + 1
         self._count_down()
         if self._left > 0:
@@ -316,9 +319,12 @@ class Studio(Desk):
         if session.failure and session.failure != self._failure:
             self.message.emit("error", session.failure)
         self._failure = session.failure
+        if self._calibrating and not session.calibrating:
+            self._calibrating = False
+            self.message.emit("info", tr("Calibrated: your face of now is the neutral one"))
 
     def _began(self, session: Session) -> None:
-        self._failure = ""
+        self._failure, self._calibrating = "", False
         self._shelf.fill()
         self._apply_performer()
         self.session_changed.emit(session)
@@ -351,5 +357,10 @@ class Studio(Desk):
         self.countdown.emit(max(0, self._left))
         if self._left <= 0:
             self._second.stop()
-            if self.session is not None:
-                self.session.recalibrate()
+            session = self.session
+            if session is not None:
+                session.recalibrate()
+                self._calibrating = True
+                seen = session.tracking.peek()
+                if seen is None or seen.face is None:
+                    self.message.emit("warning", tr("No face is seen; the next one that comes is taken as neutral"))

@@ -55,6 +55,7 @@ QPushButton:pressed, QPushButton:checked { background: @accent; color: @on_accen
 QPushButton:disabled { color: @dim; background: @window; }
 QPushButton:focus { border: 2px solid @link; padding: 5px 11px; }
 QPushButton:default { border-color: @link; }
+QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 QComboBox { background: @button; border: 1px solid @line; border-radius: 6px; padding: 4px 8px; }
 QAbstractSpinBox { background: @base; border: 1px solid @line; border-radius: 6px; padding: 3px 4px; }
 QLineEdit { background: @base; border: 1px solid @line; border-radius: 6px; padding: 4px 6px; }
@@ -93,6 +94,8 @@ QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 #strip, #messages, #breakdown { background: @panel; border-radius: 8px; }
 #state { font-size: 17pt; font-weight: 600; }
 #dim { color: @dim; }
+#key { font-weight: 600; }
+#problem { color: @bad; }
 #metrics { text-align: left; background: transparent; border: 1px solid transparent; }
 #metrics:hover, #metrics:focus, #metrics:checked { border-color: @line; background: @button; color: @text; }
 #panic { color: @bad; border-color: @bad; }

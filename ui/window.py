@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 from PySide6.QtCore import QEvent, QSettings, Qt, Signal
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QAbstractButton, QDialog, QDockWidget, QFileDialog, QMainWindow, QTabWidget, QWidget
+from PySide6.QtWidgets import QAbstractButton, QDialog, QDockWidget, QMainWindow, QTabWidget, QWidget
 
 from .about import AboutDialog, DoctorDialog
 from .actions import Actions
@@ -27,7 +26,6 @@ LAYOUT_VERSION = 1
 SIZE, LEFT_PX, RIGHT_PX = (1280, 800), 264, 340
 # What a window manager may take for the title.
 TITLE_PX = 40
-PICTURES = "*.jpg *.jpeg *.png *.webp *.bmp *.gif *.tif *.tiff"
 Area = Qt.DockWidgetArea
 
 
@@ -48,10 +46,11 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(self.stage)
         self.docks = self._make_docks()
         self._menus = Menus(self, studio, self.actions_of.by_name, self.docks, {
-            "open": self._open, "reset_layout": self._reset_layout, "rebind": self._rebind,
+            "open": self._library.ask_files, "reset_layout": self._reset_layout, "rebind": self._rebind,
             "doctor": lambda: self._show(DoctorDialog(studio, self)), "about": lambda: self._show(AboutDialog(self))})
         studio.message.connect(self._message)
         studio.closed.connect(self._finish)
+        studio.session_changed.connect(lambda session: self.stage.messages.solved() if session is not None else None)
         for signal in (studio.settings_changed, studio.library_changed, studio.stats_changed, studio.session_changed,
                        studio.outputs_changed):
             signal.connect(self._sync)
@@ -70,7 +69,8 @@ class MainWindow(QMainWindow):
 
     def _make_docks(self) -> dict[str, QDockWidget]:
         studio = self._studio
-        made = {"library": LibraryPanel(studio), "motion": MotionPanel(studio), "camera": CameraPanel(studio),
+        self._library = LibraryPanel(studio)
+        made = {"library": self._library, "motion": MotionPanel(studio), "camera": CameraPanel(studio),
                 "output": OutputPanel(studio)}
         if available(studio):
             made["voice"] = VoicePanel(studio)
@@ -134,11 +134,6 @@ class MainWindow(QMainWindow):
         super().changeEvent(event)
 
     # What people ask for
-
-    def _open(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, tr("Add portraits"), "", f"{tr('Pictures')} ({PICTURES})")
-        if names:
-            self._studio.add_portraits([Path(name) for name in names])
 
     def _toggle_full_screen(self) -> None:
         on = not self.isFullScreen()

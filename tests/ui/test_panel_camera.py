@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
 
 from didlive.calibration import STEPS, Performer
@@ -76,7 +77,7 @@ def test_a_file_drives(panel: CameraPanel, studio: Studio):
     pick(panel, FILE)
     assert panel.cameras.currentData() == "", "nothing is chosen before the file is"
     dialog = panel.findChild(QFileDialog)
-    dialog.fileSelected.emit("clips/talk.mp4")
+    dialog.filesSelected.emit(["clips/talk.mp4"])
     dialog.close()
     assert studio.settings.camera.name == "clips/talk.mp4" and panel.cameras.currentText() == "talk.mp4"
 
@@ -141,7 +142,10 @@ def test_the_wizard_needs_a_name_and_a_show(panel: CameraPanel):
     panel.measure.click()
     dialog = panel.findChild(RangeDialog)
     assert not dialog.begin.isEnabled()
+    dialog.name.setText("Mae?")
+    assert not dialog.begin.isEnabled() and "leave out" in dialog.count.text()
     dialog.name.setText("Mae")
+    assert "leave out" not in dialog.count.text()
     dialog.begin.click()
     assert dialog.run is None and "Start the show first" in dialog.count.text()
     dialog.reject()
@@ -153,7 +157,7 @@ def test_the_wizard_measures_step_by_step(qtbot, show: Studio, until, monkeypatc
     qtbot.addWidget(dialog)
     dialog.show()
     dialog.name.setText("Mae")
-    dialog.begin.click()
+    qtbot.keyClick(dialog.name, Qt.Key.Key_Return)
     assert dialog.run is not None and dialog.skip.isVisible() and not dialog.name.isVisible()
     dialog.run.step.connect(lambda text, part: texts.add((dialog.text.text(), dialog.face.pose)))
     until(lambda: show.settings.window.performer == "Mae")

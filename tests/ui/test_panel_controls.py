@@ -116,7 +116,7 @@ def test_a_file_is_typed_or_picked(form: Form, told: list, qtbot):
     assert told == [("output.background_image", "beach.png")]
     row.browse.click()
     dialog = row.line.findChild(QFileDialog)
-    dialog.fileSelected.emit("forest.png")
+    dialog.filesSelected.emit(["forest.png"])
     dialog.close()
     assert told[-1] == ("output.background_image", "forest.png")
 

@@ -12,12 +12,17 @@ import pytest
 
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
+from stage import Follower, Nuisance
+
+from didlive.capture import listing
 from didlive.capture.listing import CameraChoice
+from didlive.capture.reopen import ReopeningCamera
 from didlive.demo import demo_motion
 from didlive.errors import OutputFailed
 from didlive.profiles import Store
 from didlive.session import Session, State
-from ui.show import find_driver
+from ui import runner
+from ui.show import Driver, find_driver
 from ui.studio import Studio
 
 Until = Callable[[Callable[[], object]], None]
@@ -83,12 +88,12 @@ def test_good_and_bad_pictures_are_added(show: Studio, astronaut: Path, tmp_path
     from PIL import Image
 
     Image.fromarray(np.zeros((200, 200, 3), np.uint8)).save(faceless)
-    show.add_portraits([bad, tmp_path / "me.png"])
-    until(lambda: any("bad.jpg" in text for level, text in messages if level == "error"))
+    show.add_portraits([bad, tmp_path / "me.png", tmp_path / "gone.jpg"])
+    until(lambda: any("bad.jpg" in text and "gone.jpg" in text for level, text in messages if level == "error"))
     until(lambda: show.portrait not in {e.key for e in show.entries if e.builtin} or len(show.entries) == count)
     playing = show.portrait
     show.add_portraits([faceless])
-    until(lambda: any("no face" in text for _, text in messages))
+    until(lambda: any("no face found in faceless;" in text for _, text in messages))
     assert show.portrait == playing and show.preparing == ""
 
 
@@ -190,6 +195,17 @@ def test_hold_panic_and_start(show: Studio, until: Until):
     until(lambda: show.session is not None)
 
 
+def test_calibration_says_when_it_is_done_or_cannot_be(show: Studio, until: Until, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ui.studio.SECOND_MS", 5)
+    messages = said(show)
+    until(lambda: running(show).tracking.peek() is not None and not running(show).calibrating)
+    show.recalibrate(1)
+    until(lambda: any(text.startswith("Calibrated") for _, text in messages))
+    show.follow(False)
+    show.recalibrate(1)
+    assert messages[-1] == ("warning", "Start the show first")
+
+
 def test_calibration_counts_down(qtbot, show: Studio, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ui.studio.SECOND_MS", 5)
     left: list[int] = []
@@ -282,7 +298,7 @@ def test_a_background_picture_that_is_gone_is_told_and_the_portrait_plays(show: 
           and show._runner._actor.output.background == "image")
     behind.unlink()
     show.change("output.size", "256x256")
-    until(lambda: any("behind.png" in text for level, text in messages if level == "error"))
+    until(lambda: any("behind.png" in text for level, text in messages if level == "warning"))
     assert running(show) is before
     show.stop()
     show.start()
@@ -293,8 +309,6 @@ def test_a_background_picture_that_is_gone_is_told_and_the_portrait_plays(show: 
 def test_a_bug_in_a_job_does_not_end_the_window(studio: Studio, models: Path, until: Until,
                                                 monkeypatch: pytest.MonkeyPatch):
     import sys
-
-    from ui import runner
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
@@ -330,3 +344,35 @@ def test_a_camera_that_is_plugged_in_drives(show: Studio, monkeypatch: pytest.Mo
     monkeypatch.setattr(show._runner, "_drive", swapped.append)
     show._runner.take_cameras(CAMERAS)
     assert [driver.name for driver in swapped] == ["Integrated Camera"]
+
+
+def test_an_unplugged_camera_degrades_the_show_until_it_is_plugged_in_again(
+        show: Studio, until: Until, monkeypatch: pytest.MonkeyPatch):
+    camera = Nuisance()
+    opened: list[str] = []
+
+    def open_nuisance(driver: Driver, _: object) -> tuple[ReopeningCamera, Follower]:
+        opened.append(driver.spec)
+        return ReopeningCamera(lambda: camera, first_s=0.01, longest_s=0.05), Follower()
+
+    def state() -> tuple[State, str]:
+        assert show.session is not None
+        stats = show.session.stats()
+        return stats.state, stats.reason
+
+    monkeypatch.setattr(runner, "open_driver", open_nuisance)
+    monkeypatch.setattr(listing, "list_cameras", lambda: [] if camera.lost else list(CAMERAS[1:]))
+    show.refresh_cameras()
+    until(lambda: show.cameras == CAMERAS[1:])
+    show.choose_camera("studio")
+    until(lambda: opened == ["2"] and state()[0] is State.LIVE)
+    camera.lost = True
+    until(lambda: state()[0] is State.DEGRADED)
+    assert "camera" in state()[1] and show.driving == "Studio Cam"
+    show.refresh_cameras()
+    until(lambda: not show.cameras)
+    camera.lost = False
+    until(lambda: state()[0] is State.LIVE)
+    # Plugged into another socket it has another number.
+    show._runner.take_cameras((CameraChoice(4, "Studio Cam", "/dev/video4", 200),))
+    until(lambda: opened == ["2", "4"] and state()[0] is State.LIVE)

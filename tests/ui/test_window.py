@@ -141,6 +141,11 @@ def test_messages_stay_as_long_as_they_matter(qtbot, window: MainWindow, show: S
     assert bar.action.isVisible()
     bar.action.click()
     qtbot.waitUntil(lambda: show.session is not None, timeout=60_000)
+    show.stop()
+    show.message.emit("error", "the show is over again")
+    show.start()
+    qtbot.waitUntil(lambda: show.session is not None, timeout=60_000)
+    assert bar.isVisible() and not bar.action.isVisible(), "it can be read, but there is nothing to try again"
 
 
 def test_both_languages(window: MainWindow, language: Callable[[str], None], until: Until):

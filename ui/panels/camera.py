@@ -6,17 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Qt
-from PySide6.QtWidgets import (
-    QFileDialog,
-    QLabel,
-    QMessageBox,
-    QPushButton,
-    QVBoxLayout,
-)
+from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton, QVBoxLayout
 
 from didlive.settings import Settings
 from ui.i18n import say, tr
 
+from . import files
 from .controls import aligned, line
 from .faces import FaceHint
 from .glyphs import GlyphButton
@@ -174,10 +169,8 @@ class CameraPanel(Panel):
         if data is not FILE:
             self.studio.choose_camera(data)
             return
-        dialog = QFileDialog(self, tr("Choose a video or motion file"), "", f"{tr('Videos and motion')} ({CLIPS})")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self.studio.choose_camera)
-        dialog.open()
+        files.ask(self, tr("Choose a video or motion file"), f"{tr('Videos and motion')} ({CLIPS})",
+                  files.Place.MoviesLocation, lambda paths: self.studio.choose_camera(str(paths[0])))
 
     def _choose_size(self, at: int) -> None:
         width, height = self.sizes.itemData(at)
@@ -194,6 +187,8 @@ class CameraPanel(Panel):
         dialog = QMessageBox(QMessageBox.Icon.Question, tr("Delete the performer"),
                              tr("Delete what was measured of “{name}”?", name=name),
                              QMessageBox.StandardButton.Cancel, self)
+        dialog.setTextFormat(Qt.TextFormat.PlainText)
+        dialog.setDefaultButton(QMessageBox.StandardButton.Cancel)
         button = dialog.addButton(tr("Delete"), QMessageBox.ButtonRole.DestructiveRole)
         button.clicked.connect(lambda: self.studio.delete_performer(name))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -15,7 +15,6 @@ from PySide6.QtGui import (
     QShortcut,
 )
 from PySide6.QtWidgets import (
-    QFileDialog,
     QFrame,
     QLabel,
     QListView,
@@ -29,7 +28,7 @@ from PySide6.QtWidgets import (
 
 from ui.i18n import say, tr
 
-from . import drops
+from . import drops, files
 from .controls import line
 from .glyphs import GlyphButton, Mark
 from .panel import MARGIN, WIDTH_PX, note
@@ -61,7 +60,7 @@ class LibraryPanel(QWidget):
         self._build_details()
         self._build_progress()
         self.open, self.paste = QPushButton(), QPushButton()
-        self.open.clicked.connect(self._ask_files)
+        self.open.clicked.connect(self.ask_files)
         self.paste.clicked.connect(self.take_clipboard)
         self.hint = note()
         box = QVBoxLayout(self)
@@ -111,6 +110,9 @@ class LibraryPanel(QWidget):
         font = self.name.font()
         font.setBold(True)
         self.name.setFont(font)
+        # People name portraits as they like.
+        self.name.setTextFormat(Qt.TextFormat.PlainText)
+        self.headline.setWordWrap(True)
         self.rename, self.remove = GlyphButton("pencil"), GlyphButton("trash")
         self.rename.clicked.connect(lambda: self.view.edit(self.view.currentIndex()))
         self.remove.clicked.connect(self._ask_remove)
@@ -202,12 +204,10 @@ class LibraryPanel(QWidget):
         if entry is not None and entry.key != self.studio.portrait:
             self.studio.choose_portrait(entry.key)
 
-    def _ask_files(self) -> None:
-        dialog = QFileDialog(self, tr("Open portraits"), "", f"{tr('Pictures')} ({PICTURES})")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.filesSelected.connect(lambda names: self.studio.add_portraits([drops.Path(name) for name in names]))
-        dialog.open()
+    def ask_files(self) -> None:
+        """Let people choose pictures to add."""
+        files.ask(self, tr("Add portraits"), f"{tr('Pictures')} ({PICTURES})", files.Place.PicturesLocation,
+                  self.studio.add_portraits, many=True)
 
     def _ask_remove(self) -> None:
         entry = self._current()
@@ -216,6 +216,8 @@ class LibraryPanel(QWidget):
         dialog = QMessageBox(QMessageBox.Icon.Question, tr("Remove the portrait"),
                              tr("Remove “{name}” from the library? The file it came from stays where it is.",
                                 name=entry.name), QMessageBox.StandardButton.Cancel, self)
+        dialog.setTextFormat(Qt.TextFormat.PlainText)
+        dialog.setDefaultButton(QMessageBox.StandardButton.Cancel)
         button = dialog.addButton(tr("Remove"), QMessageBox.ButtonRole.DestructiveRole)
         button.clicked.connect(lambda: self.studio.remove_portrait(entry.key))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

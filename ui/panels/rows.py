@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
@@ -14,7 +13,6 @@ from PySide6.QtWidgets import (
     QColorDialog,
     QComboBox,
     QDoubleSpinBox,
-    QFileDialog,
     QGridLayout,
     QLabel,
     QLineEdit,
@@ -27,7 +25,7 @@ from PySide6.QtWidgets import (
 
 from ui.i18n import say, tr
 
-from . import labels
+from . import files, labels
 from .glyphs import GlyphButton
 
 SLIDER_STEPS = 100
@@ -276,11 +274,8 @@ class FileRow(Row):
             self.edited.emit(self.path, self._shown)
 
     def _ask(self) -> None:
-        dialog = QFileDialog(self.line, tr("Choose a picture"), str(Path(self._shown).parent) if self._shown else "")
-        dialog.setNameFilter(tr("Pictures") + " (*.jpg *.jpeg *.png *.webp *.bmp)")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda name: self.edited.emit(self.path, name))
-        dialog.open()
+        files.ask(self.line, tr("Choose a picture"), tr("Pictures") + " (*.jpg *.jpeg *.png *.webp *.bmp)",
+                  files.Place.PicturesLocation, lambda paths: self.edited.emit(self.path, str(paths[0])))
 
     def retranslate(self) -> None:
         super().retranslate()

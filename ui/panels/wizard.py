@@ -17,6 +17,8 @@ from PySide6.QtWidgets import (
 )
 
 from didlive.calibration import STEPS
+from didlive.errors import BadInput
+from didlive.profiles import check_name
 from ui.i18n import say, tr
 
 from .faces import FaceHint
@@ -50,6 +52,7 @@ class RangeDialog(QDialog):
         self.label.setBuddy(self.name)
         self.name.setMaxLength(60)
         self.name.textChanged.connect(self._allow)
+        self.name.returnPressed.connect(lambda: self.begin.click())
         self.bar = QProgressBar()
         self.bar.setRange(0, 100 * len(STEPS))
         self.bar.setTextVisible(False)
@@ -88,9 +91,18 @@ class RangeDialog(QDialog):
         self._allow()
 
     def _allow(self) -> None:
-        self.begin.setEnabled(bool(self.name.text().strip()))
+        name, problem = self.name.text().strip(), ""
+        try:
+            check_name(name or "-")
+        except BadInput as error:
+            # Said now: after the measuring all of it would be lost.
+            problem = say(str(error))
+        self.begin.setEnabled(bool(name) and not problem)
+        self.count.setText(problem or tr("Only numbers are kept, never a picture of you."))
 
     def _begin(self) -> None:
+        if self.run is not None:
+            return
         run = self.studio.start_wizard(self.name.text().strip())
         if run is None:
             self.count.setText(tr("Start the show first: without a picture of you there is nothing to measure."))
@@ -158,7 +170,7 @@ class RangeDialog(QDialog):
         else:
             seconds = round(sum(step.seconds for step in STEPS))
             self.text.setText(tr("{count} short steps, {seconds} seconds in all", count=len(STEPS), seconds=seconds))
-            self.count.setText(tr("Only numbers are kept, never a picture of you."))
+            self._allow()
 
     def changeEvent(self, event: QEvent) -> None:
         if event.type() == event.Type.LanguageChange:
