@@ -238,6 +238,12 @@ class Studio(Desk):
         if self._left > 0:
             self._second.start(SECOND_MS)
 
+    def _call_off(self) -> None:
+        """No calibration then: who presses Esc or stops does not look neutral."""
+        if self._second.isActive():
+            self._second.stop()
+            self.countdown.emit(0)
+
     def start_wizard(self, name: str) -> RangeRun | None:
         """Measure the performer's ranges; None (and a message) when no show runs."""
         if self.session is None:
@@ -271,6 +277,8 @@ class Studio(Desk):
 
     def follow(self, on: bool) -> None:
         """Follow the performer; off: the camera is released and the portrait idles."""
+        if not on:
+            self._call_off()
         if self.session is not None:
             self.session.follow(on)
             self._tick()
@@ -283,6 +291,7 @@ class Studio(Desk):
 
     def panic(self, on: bool) -> None:
         """Show the still portrait on every output, now and until released."""
+        self._call_off()
         if self.session is not None:
             self.session.panic(on)
             self._tick()

@@ -201,6 +201,13 @@ def test_calibration_says_when_it_is_done_or_cannot_be(show: Studio, until: Unti
     until(lambda: running(show).tracking.peek() is not None and not running(show).calibrating)
     show.recalibrate(1)
     until(lambda: any(text.startswith("Calibrated") for _, text in messages))
+    left: list[int] = []
+    show.countdown.connect(left.append)
+    monkeypatch.setattr("ui.studio.SECOND_MS", 60_000)
+    show.recalibrate(3)
+    show.panic(True)
+    assert left == [3, 0] and not show._second.isActive()
+    show.panic(False)
     show.follow(False)
     show.recalibrate(1)
     assert messages[-1] == ("warning", "Start the show first")

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from didlive.library import Entry
     from ui.studio import Studio
 
-LEAST_PX = 248
+LEAST_PX, BESIDE_NAME_PX = 248, 104
 PICTURES = "*.jpg *.jpeg *.png *.webp *.bmp *.tif *.tiff *.gif"
 
 
@@ -183,7 +183,9 @@ class LibraryPanel(QWidget):
             return
         verdict = self.studio.verdict(entry.key)
         self.mark.show_mark(mark_of(verdict))
-        self.name.setText(self.fontMetrics().elidedText(entry.name, Qt.TextElideMode.ElideMiddle, WIDTH_PX - 140))
+        room = self.width() - 2 * MARGIN - BESIDE_NAME_PX
+        self.name.setText(self.name.fontMetrics().elidedText(entry.name, Qt.TextElideMode.ElideMiddle, room))
+        self.name.setAccessibleName(entry.name)
         self.headline.setText(readiness(verdict))
         self.notes.setText("\n".join(f"• {sentence(each)}" for each in (verdict.notes if verdict else ())))
         self.notes.setVisible(bool(self.notes.text()))
@@ -275,6 +277,7 @@ class LibraryPanel(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit_tiles()
+        self._show_details()
 
     def _fit_tiles(self) -> None:
         """Fill the width: the view leaves room for its scroll bar, and a little."""
