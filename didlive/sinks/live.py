@@ -13,6 +13,8 @@ from ..seams import StreamFormat
 from ..types import U8, Frame
 
 NAME = "DidLive"
+# OpenCV's threads wait for each other by spinning, which costs as much again; less than this it converts in one.
+STRIPE_PX = 320 * 240 - 1
 
 
 def yuyv(image: U8) -> U8:
@@ -21,7 +23,11 @@ def yuyv(image: U8) -> U8:
     if image.shape[1] % 2:
         image = np.asarray(cv2.copyMakeBorder(image, 0, 0, 0, 1, cv2.BORDER_REPLICATE), np.uint8)
     code = cv2.COLOR_RGBA2YUV_YUY2 if image.shape[2] == 4 else cv2.COLOR_RGB2YUV_YUY2
-    return np.asarray(cv2.cvtColor(image, code), np.uint8)
+    made = np.empty((*image.shape[:2], 2), np.uint8)
+    rows = max(1, STRIPE_PX // image.shape[1])
+    for top in range(0, image.shape[0], rows):
+        cv2.cvtColor(image[top:top + rows], code, dst=made[top:top + rows])
+    return made
 
 
 def fitted(image: U8, width: int, height: int) -> U8:

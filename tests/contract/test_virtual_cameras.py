@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -288,6 +289,28 @@ def test_a_watcher_that_leaves_or_wants_something_else_does_no_harm(managed: Pip
     unwilling.wait()
     sink.write(frames(1)[0])
     sink.close()
+
+
+def test_every_picture_has_a_number(managed: PipeWire):
+    """Browsers crash on a camera whose buffers have no header; GStreamer shows what is in it."""
+    if SHIMMED:
+        pytest.skip("runs in the parent")
+    sink = PipeWireSink()
+    sink.open(STREAM)
+    command = ["gst-launch-1.0", "-v", "pipewiresrc", f"path={sink.node}", "num-buffers=4", "!", "video/x-raw", "!",
+               "identity", "silent=false", "!", "fakesink"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
+
+        def over() -> bool:
+            sink.write(frames(1)[0])
+            time.sleep(0.005)
+            return watcher.poll() is not None
+
+        wait_until(over, "the watcher's end")
+        assert watcher.stdout is not None
+        numbers = [int(number) for number in re.findall(r"offset: (\d+)", watcher.stdout.read())]
+    sink.close()
+    assert len(numbers) == 4 and numbers == sorted(set(numbers)) and numbers[-1] <= sink.written
 
 
 # v4l2loopback
