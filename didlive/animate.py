@@ -18,14 +18,15 @@ from .capture.listing import open_camera
 from .consent import Ledger
 from .credentials import sign, used
 from .errors import BadInput, Cancelled, OutputFailed
-from .motion import MotionEstimator, find_neutral, measure, smooth_clip
+from .motion import MotionEstimator, find_neutral, measure, mirrored, smooth_clip
 from .pipeline import Renderer
 from .portrait import load_portrait
 from .registry import TRACKERS, load
 from .seams import Sink, StreamFormat
 from .settings import MotionSettings, Settings, Smoothing
 from .sinks import sink_for
-from .types import Frame, Motion, Stamp, Tracking
+from .take import Take
+from .types import Frame, Measure, Motion, Performer, Stamp, Tracking
 
 # Told what is being done ("track" or "draw"), how many frames are done, and how many there are (0: unknown).
 Progress = Callable[[str, int, int], None]
@@ -142,19 +143,32 @@ def _longest_s(intervals_s: npt.NDArray[np.float64]) -> float:
     return max(LONGEST_S, 2 * float(np.median(intervals_s)))
 
 
-def clip_motions(performance: Performance, settings: MotionSettings, neutral: int | None = None) -> list[Motion | None]:
+def take_performance(take: Take) -> Performance:
+    """Return a stored performance as `track_clip` returns that of a clip."""
+    trackings = take.trackings()
+    return Performance(trackings, *at_constant_rate([t.stamp.captured_ns for t in trackings], take.recording.rate_hz))
+
+
+def clip_motions(performance: Performance, settings: MotionSettings, neutral: int | Measure | None = None,
+                 performer: Performer | None = None) -> list[Motion | None]:
     """Return the motion of every output frame, smoothed without delay; None before the first face.
 
-    neutral: index of the tracked frame (the next with a face) that shows the performer relaxed; None: the calmest
-    frames of the clip.
+    neutral: the performer relaxed (not mirrored), or the index of the tracked frame (the next with a face) that shows
+    this; None: the calmest frames of the clip. performer: whose face and ranges are known.
     """
     seen = [i for i, t in enumerate(performance.trackings) if t.face is not None]
     raw = [measure(face, settings.mirror) for i in seen if (face := performance.trackings[i].face) is not None]
     times_s = [performance.trackings[i].stamp.captured_ns * 1e-9 for i in seen]
     smooth = dict(zip(seen, smooth_clip(raw, times_s, settings.smoothing), strict=True))
-    relaxed = find_neutral(raw) if neutral is None else next((m for i, m in smooth.items() if i >= neutral), raw[-1])
+    if isinstance(neutral, Measure):
+        relaxed = mirrored(neutral) if settings.mirror else neutral
+    else:
+        calm = None if neutral is None else next((m for i, m in smooth.items() if i >= neutral), raw[-1])
+        relaxed = find_neutral(raw) if calm is None else calm
     # The live presence machine, fed with measures that are smoothed already.
     estimator = MotionEstimator(replace(settings, smoothing=UNFILTERED, auto_neutral=False), relaxed)
+    if performer is not None:
+        estimator.use(performer)
     stamps = [Stamp(k, round(k * 1e9 / performance.rate_hz)) for k in range(len(performance.order))]
     return [estimator.follow(smooth.get(i), stamp) for i, stamp in zip(performance.order, stamps, strict=True)]
 
@@ -194,35 +208,41 @@ def _pictures(path: Path, order: Sequence[int]) -> Iterator[Frame]:
         camera.close()
 
 
-def render_performance(actor: Actor, performance: Performance, settings: Settings, neutral: int | None = None,
-                       progress: Progress = _silent, renderer: Renderer | None = None) -> Iterator[Frame]:
+def render_performance(actor: Actor, performance: Performance, settings: Settings,
+                       neutral: int | Measure | None = None, progress: Progress = _silent,
+                       renderer: Renderer | None = None, performer: Performer | None = None) -> Iterator[Frame]:
     """Draw a tracked clip, frame by frame at its constant rate."""
     renderer = renderer or Renderer(settings.motion, actor)
-    motions = clip_motions(performance, settings.motion, neutral)
+    if performer is not None:
+        renderer.use_performer(performer)
+    motions = clip_motions(performance, settings.motion, neutral, performer)
     for k, motion in enumerate(motions):
         yield renderer.render(motion, Stamp(k, round(k * 1e9 / performance.rate_hz)))
         progress("draw", k + 1, len(motions))
 
 
-def animate(portrait: Path | str, driving: Path | str, out: Path | str, settings: Settings, *, face: int | None = None,
-            audio: str = "keep", max_frames: int | None = None, signed: bool = False, progress: Progress = _silent,
-            cancelled: Callable[[], bool] = lambda: False) -> Report:
-    """Animate a portrait by a clip or a motion file and write `out` (.mp4, .gif, .webp, or a folder of PNG pictures).
+def animate(portrait: Path | str, driving: Path | str | Take, out: Path | str, settings: Settings, *,
+            face: int | None = None, audio: str = "keep", max_frames: int | None = None, signed: bool = False,
+            progress: Progress = _silent, cancelled: Callable[[], bool] = lambda: False) -> Report:
+    """Animate a portrait by a clip, a motion file or a take and write `out` (.mp4, .gif, .webp, or a folder of PNG
+    pictures).
 
     audio: "keep" takes the clip's sound over (mp4 only), "none" leaves it out. signed: with Content Credentials (not a
     folder); then the bytes differ each time. `cancelled` is asked before every frame. Nothing half-written is left
     behind, and neither input is ever replaced. Raises BadInput, OutputFailed, ModelMissing, Cancelled.
     """
     start_s = time.monotonic()
-    driving, name, out = Path(driving), os.fspath(out), Path(out)
+    take = driving if isinstance(driving, Take) else None
+    source = Path(driving) if not isinstance(driving, Take) else driving.path
+    name, out = os.fspath(out), Path(out)
 
     def tell(what: str, done: int, total: int) -> None:
         if cancelled():
             raise Cancelled("stopped; nothing was written")
         progress(what, done, total)
 
-    sound = audio == "keep" and driving.suffix.lower() != ".npz"
-    sink = sink_for(name, audio_from=driving if sound else None, sources=(portrait, driving))
+    sound = audio == "keep" and take is None and source.suffix.lower() != ".npz"
+    sink = sink_for(name, audio_from=source if sound else None, sources=(portrait, source))
     chosen = load_portrait(portrait, face)
     behind = settings.output.background
     transparent = out.suffix.lower() != ".mp4" and (behind == "transparent"
@@ -230,13 +250,15 @@ def animate(portrait: Path | str, driving: Path | str, out: Path | str, settings
     actor = prepare_actor(chosen, settings, alpha=transparent)
     width, height = actor.compositor.size
     # Opened once for trial: what cannot be written shall be known before a long clip is tracked.
-    _check_clip(driving)
+    if take is None:
+        _check_clip(source)
     try:
         sink.open(StreamFormat(width, height, 25.0, transparent))
         sink.abort()
-        performance = track_clip(driving, max_frames=max_frames, progress=tell)
+        performance = take_performance(take) if take else track_clip(source, max_frames=max_frames, progress=tell)
         renderer = Renderer(settings.motion, actor)
-        frames = render_performance(actor, performance, settings, None, tell, renderer)
+        frames = render_performance(actor, performance, settings, take and take.neutral, tell, renderer,
+                                    take and take.performer)
         count = _write(sink, StreamFormat(width, height, performance.rate_hz, transparent), frames)
     except BaseException:
         sink.abort()

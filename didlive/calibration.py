@@ -141,17 +141,26 @@ def dump_performer(performer: Performer) -> bytes:
 
 def load_performer(path: Path) -> Performer:
     """Read a performer; the file's name is the person's. Raises BadInput when it cannot be read or used."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"performer {path.stem} cannot be read: {error}; calibrate again") from error
+    return read_performer(data, path.stem)
+
+
+def read_performer(data: bytes, name: str) -> Performer:
+    """Return the performer in the bytes of an npz archive. Raises BadInput when they cannot be read or used."""
     shapes = {f"neutral_{k}": v for k, v in _SHAPES.items()} | {f"range_{k}": v for k, v in _RANGES.items()}
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             if int(archive["version"]) != VERSION:
                 raise ValueError(f"it has version {int(archive['version'])}; this didlive reads version {VERSION}")
-            arrays = {name: np.asarray(archive[name], np.float32) for name in shapes}
+            arrays = {key: np.asarray(archive[key], np.float32) for key in shapes}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInput(f"performer {path.stem} cannot be read: {error}; calibrate again") from error
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
-            raise BadInput(f"performer {path.stem} cannot be used: {name} is damaged; calibrate again")
-    jaw, brows, turn_deg = (float(arrays[f"range_{name}"]) for name in ("jaw", "brows", "turn_deg"))
+        raise BadInput(f"performer {name} cannot be read: {error}; calibrate again") from error
+    for key, shape in shapes.items():
+        if arrays[key].shape != shape or not np.isfinite(arrays[key]).all():
+            raise BadInput(f"performer {name} cannot be used: {key} is damaged; calibrate again")
+    jaw, brows, turn_deg = (float(arrays[f"range_{key}"]) for key in ("jaw", "brows", "turn_deg"))
     ranges = Ranges(arrays["range_lids"], arrays["range_blink"], jaw, brows, turn_deg)
-    return Performer(path.stem, Measure(*(arrays[f"neutral_{name}"] for name in _SHAPES)), ranges)
+    return Performer(name, Measure(*(arrays[f"neutral_{key}"] for key in _SHAPES)), ranges)

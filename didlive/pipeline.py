@@ -69,6 +69,11 @@ class Observer:
         self._estimator = MotionEstimator(self._motion)
 
     @property
+    def performer(self) -> Performer | None:
+        """The known performer whose face and ranges are used, if any."""
+        return self._performer
+
+    @property
     def calibrating(self) -> bool:
         """Whether the performer's neutral face is still being looked for."""
         return self._recalibrate or self._estimator.calibrating

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,8 +64,13 @@ def load_recording(path: str | Path) -> Recording:
         raise BadInput(f"motion file {path} does not exist")
     if path.is_dir():
         raise BadInput(f"{path} is a folder; give a motion file (.npz)")
+    return read_recording(path, path)
+
+
+def read_recording(source: Path | IO[bytes], path: Path) -> Recording:
+    """Read a motion file from disk or memory; `path` is what errors call it. Raises BadInput as `load_recording`."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(source) as archive:
             arrays = _read_arrays(archive)
     # NotImplementedError, RuntimeError: unknown compression and encrypted archives.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
@@ -169,10 +174,8 @@ def to_recording(trackings: Sequence[Tracking], rate_hz: float) -> Recording:
                      np.stack([f.transform for f in faces]))
 
 
-def save_recording(path: str | Path, recording: Recording) -> None:
-    """Write a motion file whole or not at all. Raises BadInput for an unusable recording, OutputFailed when the disk
-    is full or the folder cannot be written."""
-    path = Path(path)
+def dump_recording(recording: Recording) -> bytes:
+    """Return a motion file's bytes. Raises BadInput for an unusable recording."""
     problem = _problem(recording)
     if problem:
         raise BadInput(f"the recording cannot be stored: {problem}")
@@ -189,11 +192,19 @@ def save_recording(path: str | Path, recording: Recording) -> None:
         blendshapes=np.asarray(recording.blendshapes, np.float32),
         transforms=np.asarray(recording.transforms, np.float32),
     )
+    return buffer.getvalue()
+
+
+def save_recording(path: str | Path, recording: Recording) -> None:
+    """Write a motion file whole or not at all. Raises BadInput for an unusable recording, OutputFailed when the disk
+    is full or the folder cannot be written."""
+    path = Path(path)
+    data = dump_recording(recording)
     aside: str | None = None
     try:
         handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         with os.fdopen(handle, "wb") as stream:
-            stream.write(buffer.getbuffer())
+            stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(aside, 0o644)

@@ -21,6 +21,7 @@ from .settings import MotionSettings, Settings
 from .sinks.outputs import Outputs, OutputState
 from .sinks.png import save_png
 from .status import Meters, State, Stats
+from .take import TakeWriter
 from .types import Frame, Measure, Motion, Performer, Presence, Stamp, Tracking
 
 __all__ = ["Session", "State", "Stats"]
@@ -49,7 +50,8 @@ class Session:
     newest frame for a window. The session closes cameras, trackers and sinks.
 
     tracking, measures: what the tracker saw last, as numbers. camera_view: the newest camera frame while `show_camera`
-    is on; it is for the eyes of the performer only and must not leave the window.
+    is on; it is for the eyes of the performer only and must not leave the window. take: set it, and the performance is
+    kept there as numbers until it is None again; who sets it closes it.
     """
 
     def __init__(self, settings: Settings, camera: Camera, tracker: Tracker, actor: Actor,
@@ -65,6 +67,7 @@ class Session:
         self.tracking: Latest[Tracking] = self._observer.tracking
         self.measures: Latest[Measure] = self._observer.measures
         self.camera_view: Latest[Frame] = self._feed.view
+        self.take: TakeWriter | None = None
         width, height = actor.compositor.size
         self._outputs = Outputs(sinks, StreamFormat(width, height, settings.output.rate_hz, actor.compositor.alpha))
         self._outputs.color = actor.output.background_color
@@ -336,13 +339,20 @@ class Session:
                     self._feed.retire(shot.source.tracker)
                 source = shot.source
                 last_s, sequence = now_s, frame.stamp.sequence
-                self._cues.put(_Cue(self._observer.observe(frame), frame.stamp, True))
+                self._cue(self._observer.observe(frame), frame.stamp, True)
                 self._started = True
             elif now_s - last_s > STALL_S or self._feed.state is not CameraState.OPEN:
                 # Nobody to follow: the portrait goes on by itself.
                 sequence += 1
                 stamp = Stamp(sequence, time.perf_counter_ns())
-                self._cues.put(_Cue(self._observer.absent(stamp), stamp, False))
+                self._cue(self._observer.absent(stamp), stamp, False)
+
+    def _cue(self, motion: Motion | None, stamp: Stamp, live: bool) -> None:
+        self._cues.put(_Cue(motion, stamp, live))
+        take = self.take
+        if take is not None:
+            seen = None if self._panicking else self.tracking.peek()
+            take.add(seen, stamp, motion, self._observer.performer, held=self._held)
 
     def _render(self) -> None:
         pose: Frame | None = None

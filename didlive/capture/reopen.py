@@ -112,8 +112,10 @@ class ReopeningCamera:
                 return
             self._camera, self.state, self.reason = None, CameraState.RETRYING, reason
         camera.close()
-        self._retrying = threading.Thread(target=self._retry, args=(self._stop,), name="didlive-reopen", daemon=True)
-        self._retrying.start()
+        retrying = threading.Thread(target=self._retry, args=(self._stop,), name="didlive-reopen", daemon=True)
+        # Begun before `close`, in another thread, can see it: what has not begun cannot be waited for.
+        retrying.start()
+        self._retrying = retrying
 
     def _retry(self, stop: threading.Event) -> None:
         while not stop.wait(self._delay_s):

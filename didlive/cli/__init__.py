@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "open the window: portraits, camera, motion, outputs",
     "animate": "animate a portrait from a clip or a recorded motion, into a file",
     "live": "animate a portrait live from a camera, a clip or a recorded motion",
+    "render": "draw a take (made beside a recording) again: better, or with another portrait",
     "record-motion": "track a clip or camera and store the motion as numbers",
     "verify": "say whether a picture or clip was made by AI: its signature and didlive's hidden mark",
     "consent": "keep, list, export and revoke who agreed to the use of a portrait",

@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import wording
 from ..errors import BadInput, Cancelled
 from .options import add_settings_options, check_consent, read_settings, to_path
+
+if TYPE_CHECKING:
+    from ..animate import Progress, Report
 
 DEMO_OUT = Path("demo.mp4")
 
@@ -41,10 +46,16 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("--max-frames must be at least 1")
     settings = read_settings(args, size="auto")
     check_consent(portrait)
+    told(lambda bar: animate(portrait, driving, out, settings, face=args.face, audio=args.audio,
+                             max_frames=args.max_frames, signed=args.sign, progress=bar))
+    return 0
+
+
+def told(work: Callable[[Progress], Report]) -> None:
+    """Do the work with a progress bar, and say what was written."""
     bar = _Bar()
     try:
-        report = animate(portrait, driving, out, settings, face=args.face, audio=args.audio,
-                         max_frames=args.max_frames, signed=args.sign, progress=bar)
+        report = work(bar)
     except KeyboardInterrupt as error:
         raise Cancelled("stopped; nothing was written") from error
     finally:
@@ -54,7 +65,6 @@ def run(args: argparse.Namespace) -> int:
     width, height = report.size
     print(f"{report.out}: {wording.frames(report.frames)}, {width}x{height} px, {report.rate_hz:.5g} frames/s, "
           f"made in {report.seconds:.1f} s")
-    return 0
 
 
 def _inputs(args: argparse.Namespace) -> tuple[Path, Path, Path]:

@@ -55,14 +55,14 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
                        help="any setting by its name in the file, for example motion.limits.yaw_deg=20")
 
 
-def read_settings(args: argparse.Namespace, size: str | None = None) -> Settings:
-    """Return the settings file's values (or the defaults), changed by the options. Raises BadInput.
+def read_settings(args: argparse.Namespace, size: str | None = None, base: Settings | None = None) -> Settings:
+    """Return the settings file's values (or `base`, or the defaults), changed by the options. Raises BadInput.
 
     size: the default size of this command.
     """
     from ..composite import parse_size
 
-    base = load(args.settings) if args.settings is not None else Settings()
+    base = load(args.settings) if args.settings is not None else base or Settings()
     tree = dataclasses.asdict(base)
     if args.settings is None and size is not None:
         _put(tree, "output.size", size)
