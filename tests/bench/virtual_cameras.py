@@ -45,7 +45,8 @@ def main() -> None:
         time.sleep(1 / RATE_HZ)
     cost_ms = 1000 * (cpu_s() - begin) / (paced.written - before)
     watched = {True: ", watched", False: ", not watched"}.get(getattr(sink, "watched", None), "")
-    sys.stdout.write(f"{kind}: {cost_ms:.2f} ms of CPU per picture{watched}; {paced.written} written, {paced.late} late\n")
+    counts = f"{paced.written} written, {paced.late} late"
+    sys.stdout.write(f"{kind}: {cost_ms:.2f} ms of CPU per picture{watched}; {counts}\n")
     paced.close()
 
 
