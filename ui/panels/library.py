@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from didlive.library import Entry
     from ui.studio import Studio
 
-LEAST_PX, BESIDE_NAME_PX = 248, 104
+LEAST_PX, BESIDE_NAME_PX = 248, 124
 PICTURES = "*.jpg *.jpeg *.png *.webp *.bmp *.tif *.tiff *.gif"
 
 
