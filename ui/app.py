@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QSettings, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication, QWidget
 
+from didlive.panic import panic_signals
 from didlive.profiles import Store
 from didlive.settings import Settings
 
@@ -116,7 +117,9 @@ def _play(app: QApplication, studio: Studio, window: QWidget) -> int:
     pulse.timeout.connect(lambda: None)
     pulse.start()
     try:
-        return app.exec()
+        # Called in a thread of its own: at once, also while the window is busy.
+        with panic_signals(lambda on: studio.session is not None and studio.session.panic(on)):
+            return app.exec()
     finally:
         pulse.stop()
         catcher.remove()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,10 @@ pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
 from command import run
 from PySide6.QtCore import QtMsgType
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from didlive.profiles import Store
-from ui.app import _listen
+from ui.app import _listen, _play
 from ui.studio import Studio
 from ui.tray import Tray, draw_icon
 
@@ -48,6 +49,21 @@ def test_a_broken_screen_finishes_recordings_at_once(studio: Studio, monkeypatch
     assert not finished
     _listen(studio, QtMsgType.QtWarningMsg, "The X11 connection broke (error 1). Did the X11 server die?")
     assert finished
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this system has no such signals")
+def test_panic_by_signal(qtbot, qapp: QApplication, show: Studio, until, monkeypatch: pytest.MonkeyPatch):
+    def used() -> int:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        until(lambda: show.panicking)
+        os.kill(os.getpid(), signal.SIGUSR2)
+        until(lambda: not show.panicking)
+        return 0
+
+    window = QWidget()
+    qtbot.addWidget(window)
+    monkeypatch.setattr(qapp, "exec", used)
+    assert _play(qapp, show, window) == 0
 
 
 def test_the_tray_shows_the_state(qtbot, show: Studio):
