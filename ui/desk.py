@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
+from didlive.consent import Ledger
 from didlive.profiles import Store
 from didlive.settings import Settings
 from didlive.types import U8
@@ -20,6 +21,7 @@ from .tuning import Tuning
 
 if TYPE_CHECKING:
     from didlive.capture.listing import CameraChoice
+    from didlive.credentials import Seal
     from didlive.library import Entry, Library
     from didlive.portrait import Verdict
     from didlive.session import Session
@@ -61,7 +63,8 @@ class Desk(QObject):
         self._tuning = Tuning(store, self._keep, self)
         self._shelf = Shelf(self._jobs, self._aside, portraits, self)
         self._runner = Runner(self._jobs, self._shelf, self._tuning, self)
-        self._takes = Takes(self._jobs, self)
+        self._ledger = Ledger(store.folder / "consent")
+        self._takes = Takes(self._jobs, self._seal, self)
         self.cameras: tuple[CameraChoice, ...] = ()
         self.profiles: tuple[str, ...] = ()
         self.performers: tuple[str, ...] = ()
@@ -93,6 +96,12 @@ class Desk(QObject):
             self.store.save(kept[0])
             for key in kept[1]:
                 self._shelf.write_own(key)
+
+    def _seal(self, session: Session) -> Seal | None:
+        """Return what signs the files of a session, if they shall be signed; call it in a job."""
+        from didlive.credentials import Seal
+
+        return Seal(session, self._ledger) if self.settings.output.credentials else None
 
     # What there is
 

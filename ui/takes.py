@@ -15,6 +15,7 @@ from .i18n import tr
 from .jobs import Jobs
 
 if TYPE_CHECKING:
+    from didlive.credentials import Seal
     from didlive.session import Session
     from didlive.sinks.recorder import QueuedSink
 
@@ -48,9 +49,10 @@ class Takes(QObject):
     changed = Signal()
     message = Signal(str, str)
 
-    def __init__(self, jobs: Jobs, parent: QObject | None = None) -> None:
+    def __init__(self, jobs: Jobs, seal: Callable[[Session], Seal | None], parent: QObject | None = None) -> None:
+        """seal: called in a job, returns what signs the files of a session, if they shall be signed."""
         super().__init__(parent)
-        self._jobs = jobs
+        self._jobs, self._seal = jobs, seal
         self.videos = folder_of(QStandardPaths.StandardLocation.MoviesLocation)
         self.pictures = folder_of(QStandardPaths.StandardLocation.PicturesLocation)
         self.recordings: tuple[Path, ...] = ()
@@ -69,10 +71,14 @@ class Takes(QObject):
 
         def start() -> tuple[Path, QueuedSink]:
             from didlive.sinks import sink_for
+            from didlive.sinks.files import FileSink
             from didlive.sinks.recorder import QueuedSink
 
             path = _new_path(lambda: _free(self.videos, ".mp4"))
-            sink = QueuedSink(sink_for(path, real_time=True))
+            file = sink_for(path, real_time=True)
+            if isinstance(file, FileSink):
+                file.seal = self._seal(session)
+            sink = QueuedSink(file)
             session.add_sink(NAME, sink)
             return path, sink
 
@@ -97,7 +103,7 @@ class Takes(QObject):
             if sink.error is not None:
                 self.message.emit("error", str(sink.error))
             else:
-                self.message.emit("info", tr("Recorded {path}", path=short(path)))
+                self._saved(tr("Recorded {path}", path=short(path)), getattr(sink.sink, "note", ""))
             self.refresh()
         self.changed.emit()
 
@@ -114,12 +120,24 @@ class Takes(QObject):
     def snapshot(self, session: Session) -> None:
         """Save what goes out now as a PNG file."""
 
-        def take() -> Path:
+        def take() -> tuple[Path, str]:
             path = _new_path(lambda: _free(self.pictures, ".png"))
             session.snapshot(path)
-            return path
+            seal = self._seal(session)
+            try:
+                if seal is not None:
+                    seal(path)
+            except OutputFailed as error:
+                return path, str(error)
+            return path, ""
 
-        self._jobs.submit(take, lambda path: self.message.emit("info", tr("Saved {path}", path=short(path))), soon=True)
+        self._jobs.submit(take, lambda made: self._saved(tr("Saved {path}", path=short(made[0])), made[1]), soon=True)
+
+    def _saved(self, text: str, problem: str) -> None:
+        """Tell that a file is there; problem: why it is not signed, or an empty text."""
+        self.message.emit("info", text)
+        if problem:
+            self.message.emit("warning", problem)
 
     def refresh(self) -> None:
         """List the recordings again, newest first."""
