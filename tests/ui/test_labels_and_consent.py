@@ -10,6 +10,8 @@ pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
 from didlive import credentials
 from didlive.session import Session
+from ui.panels.output import OutputPanel
+from ui.panels.rows import ChoiceRow, SwitchRow, TextRow
 from ui.studio import Studio
 
 Until = Callable[[Callable[[], object]], None]
@@ -61,3 +63,47 @@ def test_what_could_not_be_signed_is_told_and_kept(show: Studio, until: Until, m
     until(lambda: len([text for level, text in messages if level == "warning"]) == 2)
     assert all(text.endswith("is not signed: the package is gone") for level, text in messages if level == "warning")
     assert list(show.folders[0].glob("*.mp4")) and list(show.folders[1].glob("*.png"))
+
+
+@pytest.fixture
+def panel(qtbot, studio: Studio) -> OutputPanel:
+    made = OutputPanel(studio)
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def test_the_label_can_be_worded_and_moved(panel: OutputPanel, studio: Studio):
+    words = panel.label.words.rows
+    text, corner = words["output.badge_text"], words["output.badge_corner"]
+    assert isinstance(text, TextRow) and isinstance(corner, ChoiceRow)
+    text.line.setText("Synthetic")
+    text.line.editingFinished.emit()
+    corner.combo.setCurrentIndex(corner.combo.findData("top-left"))
+    assert (studio.settings.output.badge_text, studio.settings.output.badge_corner) == ("Synthetic", "top-left")
+    assert corner.combo.currentText() == "Top left"
+
+
+def test_without_a_label_the_law_is_told(panel: OutputPanel, studio: Studio):
+    section = panel.label
+    switch, text = section.badge.rows["output.badge"], section.words.rows["output.badge_text"]
+    assert isinstance(switch, SwitchRow) and isinstance(text, TextRow)
+    assert not section.law.isVisible() and text.line.isVisible()
+    switch.box.click()
+    assert not studio.settings.output.badge and not text.line.isVisible()
+    assert section.law.isVisible() and "must be labelled" in section.law.text()
+    studio.change("output.badge", True)
+    assert not section.law.isVisible() and text.line.isVisible()
+
+
+def test_another_text_is_in_the_picture(show: Studio, until: Until):
+    def corner():
+        frame = running(show).preview.peek()
+        assert frame is not None
+        return frame.image[-60:, -200:].astype(int)
+
+    show.panic(True)
+    until(lambda: running(show).panicking)
+    before = corner()
+    show.change("output.badge", False)
+    until(lambda: abs(corner() - before).max() > 60)

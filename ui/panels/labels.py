@@ -41,6 +41,11 @@ LABELS = {
     "output.background_color": "Colour",
     "output.background_image": "Picture",
     "output.mirror": "Mirror what goes out",
+    "output.badge": "Label in the picture",
+    "output.badge_text": "Text",
+    "output.badge_corner": "Corner",
+    "output.watermark": "Hidden mark",
+    "output.credentials": "Sign recordings and snapshots",
 }
 
 CHOICES: dict[str, dict[str, str]] = {
@@ -50,6 +55,8 @@ CHOICES: dict[str, dict[str, str]] = {
     "output.framing": {"head": "Head", "bust": "Head and shoulders", "full": "Whole picture"},
     "output.background": {"picture": "As in the portrait", "blur": "Blurred", "color": "One colour",
                           "green": "Green screen", "image": "A picture", "transparent": "Transparent"},
+    "output.badge_corner": {"top-left": "Top left", "top-right": "Top right", "bottom-left": "Bottom left",
+                            "bottom-right": "Bottom right"},
 }
 
 UNITS = {"degrees": "°", "px": " px", "Hz": " Hz", "s": " s"}

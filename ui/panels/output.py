@@ -25,6 +25,7 @@ from ui.i18n import say, tr
 
 from .controls import aligned, line
 from .glyphs import BAD, GlyphButton, Mark
+from .label import LabelSection
 from .panel import Panel, Section, note
 from .rows import RESET_PX, guard_wheel, wide_combo
 
@@ -74,6 +75,8 @@ class OutputPanel(Panel):
         self._build_picture()
         self._build_record()
         self._build_outputs()
+        self.label = LabelSection(self)
+        self.column.addWidget(self.label)
         self.column.addStretch(1)
         studio.outputs_changed.connect(self._show_outputs)
         studio.stats_changed.connect(self._tick)
@@ -155,6 +158,7 @@ class OutputPanel(Panel):
         rows["output.background_color"].set_visible(background in ("color", "transparent"))
         rows["output.background_image"].set_visible(background == "image")
         self._show_size(settings.output.size)
+        self.label.show_settings(settings)
 
     def _show_size(self, size: str) -> None:
         known = size in SIZES
@@ -284,6 +288,7 @@ class OutputPanel(Panel):
         self.outputs.set_title(tr("Outputs"))
         self.nowhere.setText(tr("Nothing leaves this window yet. Recording is always there; the virtual camera and "
                                 "streams come with their extras."))
+        self.label.retranslate()
         aligned(*self.forms)
         self.show_settings(self.studio.settings)
         self._show_outputs()

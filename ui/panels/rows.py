@@ -257,21 +257,37 @@ class ChoiceRow(Row):
             self.combo.setCurrentIndex(self.combo.findData(value))
 
 
-class FileRow(Row):
-    """A picture file: typed or picked."""
+class TextRow(Row):
+    """A text; it holds when Enter is pressed or the field is left."""
 
     def __init__(self, path: str, field: dataclasses.Field[Any], parent: QWidget) -> None:
         super().__init__(path, field, parent)
-        self.line, self.browse = QLineEdit(), GlyphButton("folder")
+        self.line = QLineEdit()
         self.line.editingFinished.connect(self._typed)
-        self.browse.clicked.connect(self._ask)
         self._shown = ""
-        self.widgets = (self.line, self.browse)
+        self.widgets: tuple[QWidget, ...] = (self.line,)
 
     def _typed(self) -> None:
         if self.line.text() != self._shown:
             self._shown = self.line.text()
             self.edited.emit(self.path, self._shown)
+
+    def value(self) -> str:
+        return self._shown
+
+    def _show(self, value: str) -> None:
+        self._shown = value
+        self.line.setText(value)
+
+
+class FileRow(TextRow):
+    """A picture file: typed or picked."""
+
+    def __init__(self, path: str, field: dataclasses.Field[Any], parent: QWidget) -> None:
+        super().__init__(path, field, parent)
+        self.browse = GlyphButton("folder")
+        self.browse.clicked.connect(self._ask)
+        self.widgets = (self.line, self.browse)
 
     def _ask(self) -> None:
         files.ask(self.line, tr("Choose a picture"), tr("Pictures") + " (*.jpg *.jpeg *.png *.webp *.bmp)",
@@ -281,13 +297,6 @@ class FileRow(Row):
         super().retranslate()
         self.line.setPlaceholderText(tr("No file chosen"))
         self.browse.name_it(tr("Choose a picture"))
-
-    def value(self) -> str:
-        return self._shown
-
-    def _show(self, value: str) -> None:
-        self._shown = value
-        self.line.setText(value)
 
 
 class _Swatch(QPushButton):
@@ -343,4 +352,4 @@ def make_row(path: str, field: dataclasses.Field[Any], parent: QWidget) -> Row:
         return WholeRow(path, field, parent)
     if about["choices"]:
         return ChoiceRow(path, field, parent)
-    return ColorRow(path, field, parent) if about["kind"] == "color" else FileRow(path, field, parent)
+    return {"color": ColorRow, "picture": FileRow}.get(about["kind"], TextRow)(path, field, parent)
