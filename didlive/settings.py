@@ -137,6 +137,7 @@ class OutputSettings:
     background_color: str = setting("#303034", "colour behind the person, as #rrggbb", kind="color")
     background_image: str = setting("", "picture file shown behind the person", kind="picture")
     mirror: bool = setting(False, "flip the picture that goes out")
+    virtual_camera: bool = setting(False, "be a camera that video calls, browsers and OBS can pick (didlive run)")
     badge: bool = setting(True, "show a small label in the picture; in the EU and elsewhere synthetic media must be "
                           "labelled: turning it off is your responsibility")
     badge_text: str = setting("AI portrait", "what the label says")
@@ -144,6 +145,17 @@ class OutputSettings:
     watermark: bool = setting(True, "hide a faint mark in the picture by which it can be recognised (didlive verify)")
     credentials: bool = setting(True, "sign recordings and snapshots with Content Credentials: made with AI, by whom, "
                                 "unchanged since")
+    take: bool = setting(True, "keep the performance beside each recording, as numbers (.take), to draw it again "
+                         "later: better, or with another portrait (didlive render)")
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """Where the picture can be watched while it runs."""
+
+    page_port: int = setting(8590, "port of the picture page, for OBS and browsers on this machine", 1024, 65535)
+    url: str = setting("", "server to stream to, without the key: rtmp://, rtmps://, rtsp://, rtsps:// or srt://")
+    bitrate_kbps: int = setting(2500, "bit rate of the stream's video", 200, 50_000, "kbit/s")
 
 
 @dataclass(frozen=True)
@@ -165,6 +177,7 @@ class Settings:
     motion: MotionSettings = field(default_factory=MotionSettings)
     camera: CameraSettings = field(default_factory=CameraSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
+    stream: StreamSettings = field(default_factory=StreamSettings)
     window: WindowSettings = field(default_factory=WindowSettings)
     generator: str = setting("warp", "how the portrait is drawn", choices=("warp", "still"))
 

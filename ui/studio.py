@@ -18,6 +18,7 @@ from didlive.types import U8
 
 from .desk import Desk
 from .i18n import tr
+from .virtual import VirtualCamera
 from .wizard import RangeRun
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 NOT_IN_A_PROFILE = ("mirror", "auto_neutral", "region")
 # What people do not expect Ctrl+Z to change.
-NOT_UNDONE = ("window.", "camera.")
+NOT_UNDONE = ("window.", "camera.", "output.virtual_camera")
 STATS_MS, CAMERAS_MS, SECOND_MS = 250, 2000, 1000
 
 
@@ -50,6 +51,10 @@ class Studio(Desk):
         self._shelf.added.connect(lambda keys: self.choose_portrait(keys[0]))
         self._runner.began.connect(self._began)
         self._runner.ended.connect(self._ended)
+        self._virtual = VirtualCamera(self._jobs, self)
+        self._virtual.message.connect(self.message)
+        self._virtual.refused.connect(lambda: self.change("output.virtual_camera", False))
+        self.settings_changed.connect(lambda settings: self._virtual.follow(self.session, settings))
 
     # Beginning and end
 
@@ -336,6 +341,7 @@ class Studio(Desk):
         self._failure, self._calibrating = "", False
         self._shelf.fill()
         self._apply_performer()
+        self._virtual.follow(session, self.settings)
         self.session_changed.emit(session)
         self._tick()
 

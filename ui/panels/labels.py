@@ -46,6 +46,7 @@ LABELS = {
     "output.badge_corner": "Corner",
     "output.watermark": "Hidden mark",
     "output.credentials": "Sign recordings and snapshots",
+    "output.virtual_camera": "Virtual camera",
 }
 
 CHOICES: dict[str, dict[str, str]] = {
