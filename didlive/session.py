@@ -22,7 +22,7 @@ from .sinks.outputs import Outputs, OutputState
 from .sinks.png import save_png
 from .status import Meters, State, Stats
 from .take import TakeWriter
-from .types import Frame, Measure, Motion, Performer, Presence, Stamp, Tracking
+from .types import Frame, Measure, Motion, Performer, Portrait, Presence, Stamp, Tracking
 
 __all__ = ["Session", "State", "Stats"]
 
@@ -61,7 +61,7 @@ class Session:
         self._first = self._feed.source
         self._observer = Observer(tracker, settings.motion)
         self._renderer = Renderer(settings.motion, actor)
-        self._shown = [actor.portrait.sha256]
+        self._portrait, self._shown = actor.portrait, [actor.portrait.sha256]
         self._cues: Latest[_Cue] = Latest()
         self.preview: Latest[Frame] = Latest()
         self.tracking: Latest[Tracking] = self._observer.tracking
@@ -156,6 +156,7 @@ class Session:
             raise BadInput("a transparent background comes or goes only with a new start; stop and start again")
         self._outputs.color = actor.output.background_color
         self._renderer.set_actor(actor)
+        self._portrait = actor.portrait
         self._shown.append(actor.portrait.sha256)
         if self._panicking or self._failure:
             self._send_still()
@@ -208,6 +209,11 @@ class Session:
         if frame is None:
             raise OutputFailed(f"{path} was not written: nothing has gone out yet")
         save_png(path, frame)
+
+    @property
+    def portrait(self) -> Portrait:
+        """The portrait that plays now."""
+        return self._portrait
 
     @property
     def shown(self) -> tuple[str, ...]:

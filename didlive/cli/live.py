@@ -17,10 +17,13 @@ from ..errors import BadInput, OutputFailed
 from ..panic import panic_signals
 from .options import add_settings_options, check_consent, read_settings, to_path
 from .screen import check_screen
+from .streams import add_stream_options, plug_in, stream_sinks
 
 if TYPE_CHECKING:
     from ..seams import Sink
     from ..session import Session
+    from ..settings import Settings
+    from ..take import TakeWriter
 
 # As in `sinks.virtualcam`, which is loaded only when a camera is asked for.
 CAMERA_KINDS = ("auto", "v4l2", "pipewire", "pyvirtualcam")
@@ -41,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-window", action="store_true", help="no window: print the state once a second")
     parser.add_argument("--seconds", type=float, metavar="S", help="stop after this time")
     parser.add_argument("--fps", type=float, metavar="HZ", help="frames per second of outputs (default 30)")
+    add_stream_options(parser)
     add_settings_options(parser)
 
 
@@ -50,12 +54,18 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("--seconds must be above 0")
     if not args.no_window:
         check_screen("; use --no-window")
-    cameras = _cameras(args.virtual_camera)
-    session, recorder, title = _prepare(args)
+    settings = read_settings(args)
+    cameras, streams = _cameras(args.virtual_camera), stream_sinks(args, settings)
+    session, recorder, title = _prepare(args, settings)
     try:
         session.start()
+        if recorder is not None and settings.output.take:
+            from ..take import SUFFIX, TakeWriter
+
+            session.take = TakeWriter(args.record.with_suffix(SUFFIX), settings, session.portrait)
         if cameras:
-            _plug_in(cameras, session, read_settings(args).output.rate_hz)
+            _plug_in(cameras, session, settings.output.rate_hz)
+        plug_in(streams, session, settings.output.rate_hz)
         with panic_signals(session.panic):
             if args.no_window:
                 _watch(session, args.seconds)
@@ -66,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         print("didlive: stopping", file=sys.stderr)
     finally:
         session.stop()
+        _keep(session.take)
     if recorder is not None:
         if recorder.error is not None:
             raise OutputFailed(str(recorder.error))
@@ -77,7 +88,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _prepare(args: argparse.Namespace) -> tuple[Session, Any, str]:
+def _keep(take: TakeWriter | None) -> None:
+    """Write the take; a recording without one is still a recording."""
+    if take is not None:
+        try:
+            take.close()
+        except OutputFailed as error:
+            print(f"didlive: {error}", file=sys.stderr)
+
+
+def _prepare(args: argparse.Namespace, settings: Settings) -> tuple[Session, Any, str]:
     """Load everything that takes time, before the show; return the session, its recorder and a title."""
     from ..actor import prepare_actor
     from ..capture.listing import open_camera
@@ -88,7 +108,6 @@ def _prepare(args: argparse.Namespace) -> tuple[Session, Any, str]:
     from ..session import Session
     from ..sinks.recorder import QueuedSink
 
-    settings = read_settings(args)
     portrait = args.portrait or demo_portrait()
     spec = args.camera or (str(demo_motion()) if args.demo else settings.camera.name)
     settings = replace(settings, camera=replace(settings.camera, name=spec))

@@ -1,0 +1,100 @@
+"""`didlive live` with a picture page, a stream and a take."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+from PIL import Image
+
+from didlive import cli
+from didlive.cli import streams
+from didlive.settings import Settings
+from didlive.take import load_take
+from tests.stage import wait_until
+from tests.test_sinks_stream import KEY, free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = ["--demo", "--no-window", "--size", "128x128"]
+
+
+def sinks(*arguments: str) -> dict:
+    parser = cli.build_parser("live")
+    return streams.stream_sinks(parser.parse_args(["live", *arguments]), Settings())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_the_page_shows_the_picture_while_a_take_is_kept(models: Path, tmp_path: Path):
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "didlive", "live", *SMALL, "--mjpeg", str(port), "--record",
+                                str(tmp_path / "a.mp4")], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True)
+
+    def shown() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/snapshot.png", timeout=10) as answer:
+                return Image.open(io.BytesIO(answer.read())).size == (128, 128)
+        except URLError:
+            assert process.poll() is None
+            return False
+
+    try:
+        wait_until(shown, "the page", 60.0)
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0 and f"picture page: http://127.0.0.1:{port}/" in err and "Traceback" not in err
+    take = load_take(tmp_path / "a.take")
+    assert take.recording.present.any() and take.portrait_sha256 and take.settings.output.size == "128x128"
+
+
+def test_a_server_that_is_not_there_is_said_without_the_key(models: Path, tmp_path: Path,
+                                                            capsys: pytest.CaptureFixture[str]):
+    url = f"rtmp://127.0.0.1:{free_port()}/live"
+    (tmp_path / "url").write_text(f"{url}/{KEY}\n")
+    assert cli.main(["live", *SMALL, "--seconds", "5", "--stream-url-file", str(tmp_path / "url")]) == 2
+    said = capsys.readouterr()
+    assert f"{url[:-5]}: Connection refused" in said.err and KEY not in said.err + said.out
+
+
+def test_where_page_and_stream_come_from(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    monkeypatch.setattr(streams.getpass, "getpass", lambda prompt: KEY)
+    assert sinks() == {}
+    page = sinks("--mjpeg")["picture page"]
+    assert (page.address, page.port, page.note) == ("127.0.0.1", 8590, "")
+    page = sinks("--mjpeg", "0.0.0.0:9000")["picture page"]
+    assert (page.address, page.port) == ("0.0.0.0", 9000) and "network" in page.note
+    assert sinks("--mjpeg", "[::1]:9000")["picture page"].address == "::1"
+    assert sinks("--stream", "rtmp://h/app")["stream"]._url == "rtmp://h/app"
+    assert sinks("--stream", "rtmp://h/app", "--stream-key", "ask")["stream"]._url == f"rtmp://h/app/{KEY}"
+    monkeypatch.setenv("DIDLIVE_STREAM_URL", "rtmp://i/app")
+    monkeypatch.setenv("DIDLIVE_STREAM_KEY", "other")
+    assert sinks("--stream", "")["stream"]._url == "rtmp://i/app/other"
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["--mjpeg", "here"], "--mjpeg here: write it as"),
+    (["--stream", f"http://h/{KEY}"], "no address of a stream"),
+    (["--stream", ""], "DIDLIVE_STREAM_URL"),
+    (["--stream-key", "ask"], "--stream-key needs --stream"),
+    (["--stream-url-file", "absent"], "absent cannot be read"),
+    (["--stream", "rtmp://h/app", "--stream-key", "keep"], "didlive[keyring]"),
+])
+def test_bad_options(arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch,
+                     capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    monkeypatch.setattr(streams.getpass, "getpass", lambda prompt: KEY)
+    assert cli.main(["live", *SMALL, *arguments]) == 2
+    err = capsys.readouterr().err
+    assert says in err and len(err.splitlines()) == 1 and KEY not in err
