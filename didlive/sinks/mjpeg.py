@@ -49,7 +49,8 @@ def encoded(image: U8, kind: str) -> bytes:
     alpha = image.shape[2] == 4
     if kind == "mjpg":
         if alpha:
-            image = (image[:, :, :3] * (image[:, :, 3:] * np.float32(1 / 255)) + 0.5).astype(np.uint8)
+            cover = cv2.cvtColor(image[:, :, 3], cv2.COLOR_GRAY2RGB)
+            image = np.asarray(cv2.multiply(image[:, :, :3], cover, scale=1 / 255), np.uint8)
         suffix, options = ".jpg", [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     else:
         suffix = f".{kind}"
