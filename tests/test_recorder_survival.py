@@ -50,7 +50,7 @@ KILLER = textwrap.dedent("""
         if not child:
             record(f"{folder}/{kill:03d}.mp4", report)
         os.close(report)
-        wanted, done = dice.randrange(45, 400), 0
+        wanted, done = dice.randrange(45, 240), 0
         while done < wanted:
             done = struct.unpack("<I", os.read(hear, 4))[0]
         time.sleep(dice.random() * 0.02)

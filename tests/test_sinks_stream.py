@@ -21,7 +21,7 @@ from didlive.errors import BadInput, OutputFailed
 from didlive.seams import StreamFormat
 from didlive.sinks.outputs import Outputs
 from didlive.sinks.recorder import PacedSink
-from didlive.sinks.stream import Pusher, StreamSink
+from didlive.sinks.stream import StreamSink
 from didlive.types import Frame, Stamp
 from tests.stage import wait_until
 
@@ -246,18 +246,6 @@ def test_a_server_that_takes_nothing_any_more_is_given_up(monkeypatch: pytest.Mo
                 sink.write(Frame(random.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8), Stamp(big, big)))
                 big += 1
         process.send_signal(signal.SIGCONT)
-
-
-def test_the_end_of_the_pusher_is_noticed():
-    url = f"rtmp://127.0.0.1:{free_port()}/live/{KEY}"
-    with server(url, LISTEN["rtmp"], 10_000):
-        sink = StreamSink(url)
-        patient(sink)
-        assert isinstance(sink._pusher, Pusher)
-        sink._pusher._process.kill()
-        sink._pusher._process.wait()
-        with pytest.raises(OutputFailed, match="127"):
-            sink.write(red(0))
 
 
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1/x", "rtmp://", "rtmp://a b/x", f"{KEY}", "rtmp://h:99999/x",

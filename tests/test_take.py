@@ -204,19 +204,12 @@ def test_what_is_no_take_is_refused(tmp_path: Path):
         assert path.name in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_it_is_drawn_again_the_same_each_time_larger_and_with_another_portrait(models: Path, astronaut: Path,
-                                                                               tmp_path: Path):
-    take = load_take(store(tmp_path / "a.take", 12, Settings(output=OutputSettings(size="128x128"))))
-    report = animate(astronaut, take, tmp_path / "one.mp4", take.settings)
-    animate(astronaut, take, tmp_path / "two.mp4", take.settings)
-    assert report.frames == 12 and report.size == (128, 128)
-    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
-
-
-def test_the_command(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_the_command_draws_it_again_the_same_each_time(models: Path, tmp_path: Path,
+                                                       capsys: pytest.CaptureFixture[str],
+                                                       monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DIDLIVE_DATA", str(tmp_path / "data"))
-    path = store(tmp_path / "a.take", 5, Settings())
-    out = tmp_path / "b.mp4"
+    settings = Settings(output=OutputSettings(size="144x144"))
+    path, out = store(tmp_path / "a.take", 5, settings), tmp_path / "b.mp4"
     assert cli.main(["render", str(path), "--out", str(out)]) == 2
     assert "not in the library; give it with --portrait" in capsys.readouterr().err
     assert cli.main(["render", str(path), "--portrait", str(demo_portrait()), "--out", str(out), "--size",
@@ -224,3 +217,5 @@ def test_the_command(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "5 frames, 144x144 px" in capsys.readouterr().out
     with av.open(str(out)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 5
+    animate(demo_portrait(), load_take(path), tmp_path / "again.mp4", settings)
+    assert (tmp_path / "again.mp4").read_bytes() == out.read_bytes()
