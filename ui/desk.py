@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
-from didlive.consent import Ledger
 from didlive.profiles import Store
 from didlive.settings import Settings
 from didlive.types import U8
 
+from .consent import Consents
 from .i18n import tr
 from .jobs import Jobs
 from .runner import Runner
@@ -62,13 +62,13 @@ class Desk(QObject):
         self._jobs, self._aside = Jobs(self), Jobs(self)
         self._tuning = Tuning(store, self._keep, self)
         self._shelf = Shelf(self._jobs, self._aside, portraits, self)
-        self._runner = Runner(self._jobs, self._shelf, self._tuning, self)
-        self._ledger = Ledger(store.folder / "consent")
+        self.consents = Consents(store.folder / "consent", self)
+        self._runner = Runner(self._jobs, self._shelf, self._tuning, self.consents, self)
         self._takes = Takes(self._jobs, self._seal, self)
         self.cameras: tuple[CameraChoice, ...] = ()
         self.profiles: tuple[str, ...] = ()
         self.performers: tuple[str, ...] = ()
-        for part in (self._shelf, self._runner, self._takes):
+        for part in (self._shelf, self._runner, self._takes, self.consents):
             part.message.connect(self.message)
         for jobs in (self._jobs, self._aside):
             jobs.failed.connect(lambda text: self.message.emit("error", text))
@@ -101,7 +101,7 @@ class Desk(QObject):
         """Return what signs the files of a session, if they shall be signed; call it in a job."""
         from didlive.credentials import Seal
 
-        return Seal(session, self._ledger) if self.settings.output.credentials else None
+        return Seal(session, self.consents.ledger) if self.settings.output.credentials else None
 
     # What there is
 

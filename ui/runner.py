@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from didlive.errors import BadInput, DidliveError
 from didlive.settings import Settings
 
+from .consent import Consents, Refused
 from .i18n import say, tr
 from .jobs import Jobs
 from .shelf import Shelf
@@ -36,9 +37,10 @@ class Runner(QObject):
     preparing_changed = Signal()
     message = Signal(str, str)
 
-    def __init__(self, jobs: Jobs, shelf: Shelf, tuning: Tuning, parent: QObject | None = None) -> None:
+    def __init__(self, jobs: Jobs, shelf: Shelf, tuning: Tuning, consents: Consents,
+                 parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._jobs, self._shelf, self._tuning = jobs, shelf, tuning
+        self._jobs, self._shelf, self._tuning, self._consents = jobs, shelf, tuning, consents
         self._wardrobe = Wardrobe()
         self._cameras: tuple[CameraChoice, ...] = ()
         # Instead of the settings' camera, if not None.
@@ -138,6 +140,7 @@ class Runner(QObject):
         settings, driver = self._settings_of(entry), self.driver
 
         def make() -> tuple[Session, Actor]:
+            self._consents.refuse(entry)
             if old is not None:
                 old.stop()
             fetch_models(self._jobs.progress)
@@ -171,7 +174,8 @@ class Runner(QObject):
         self._starting = False
         problem = _about(entry, error)
         first = next(iter(self._shelf.entries), None)
-        if isinstance(error, BadInput) and self._settings_of(entry).output.background == "image":
+        spoilt = isinstance(error, BadInput) and not isinstance(error, Refused)
+        if spoilt and self._settings_of(entry).output.background == "image":
             # The picture behind the person may be gone since last time.
             self.message.emit("warning", tr("The background picture is left out: {problem}", problem=say(problem)))
             if entry.key == self.portrait:
@@ -193,6 +197,11 @@ class Runner(QObject):
     # Another portrait, other settings
 
     def _prepare(self, entry: Entry) -> None:
+        self._consents.check(entry, lambda: self._dress(entry), lambda error: self._not_prepared(entry, error))
+
+    def _dress(self, entry: Entry) -> None:
+        if self._starting or self.wanted != entry.key:
+            return
         settings = self._settings_of(entry)
         actor = self._wardrobe.find(entry, settings)
         if actor is not None:
@@ -203,7 +212,8 @@ class Runner(QObject):
                           failed=lambda error: self._not_prepared(entry, error), soon=True)
 
     def _not_prepared(self, entry: Entry, error: DidliveError) -> None:
-        self.wanted = self.portrait
+        if self.wanted == entry.key:
+            self.wanted = self.portrait
         # The show goes on; so this does not stay over the picture.
         self.message.emit("warning", _about(entry, error))
         self.preparing_changed.emit()

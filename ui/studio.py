@@ -49,6 +49,8 @@ class Studio(Desk):
         self._poll.timeout.connect(self.refresh_cameras)
         self._second.timeout.connect(self._count_down)
         self._shelf.added.connect(lambda keys: self.choose_portrait(keys[0]))
+        self._runner.portrait_changed.connect(self._ask_whose)
+        self.consents.revoked.connect(self._leave)
         self._runner.began.connect(self._began)
         self._runner.ended.connect(self._ended)
         self._virtual = VirtualCamera(self._jobs, self)
@@ -99,6 +101,7 @@ class Studio(Desk):
         self._tuning.flush()
         self._jobs.close()
         self._aside.close()
+        self.consents.close()
         threading.Thread(target=self._end, name="didlive-closing", daemon=True).start()
 
     def finish_now(self) -> None:
@@ -191,6 +194,17 @@ class Studio(Desk):
         if key == self.portrait and len(self.entries) > 1:
             self.choose_portrait(next(entry.key for entry in self.entries if entry.key != key))
         self._shelf.remove(key)
+
+    def _ask_whose(self, key: str) -> None:
+        entry = self._shelf.entry(key)
+        if entry is not None:
+            self.consents.ask(entry)
+
+    def _leave(self, key: str) -> None:
+        """Show another portrait than this one, or none."""
+        if key in (self.portrait, self.preparing):
+            other = next((entry.key for entry in self.entries if entry.key != key), "")
+            self.choose_portrait(other) if other else self.stop()
 
     def rename_portrait(self, key: str, name: str) -> None:
         """Give a portrait another name."""

@@ -65,6 +65,9 @@ QComboBox:focus, QAbstractSpinBox:focus, QLineEdit:focus { border-color: @link; 
 QCheckBox::indicator { width: 14px; height: 14px; border: 1px solid @dim; border-radius: 4px; background: @base; }
 QCheckBox::indicator:hover, QCheckBox::indicator:focus { border-color: @link; }
 QCheckBox::indicator:checked { background: @accent; border-color: @accent; image: url("$assets/check.svg"); }
+QRadioButton::indicator { width: 14px; height: 14px; border: 1px solid @dim; border-radius: 8px; background: @base; }
+QRadioButton::indicator:hover, QRadioButton::indicator:focus { border-color: @link; }
+QRadioButton::indicator:checked { width: 8px; height: 8px; border: 4px solid @accent; background: white; }
 QSlider::groove:horizontal { height: 4px; background: @line; border-radius: 2px; }
 QSlider::sub-page:horizontal { background: @link; border-radius: 2px; }
 QSlider::handle:horizontal { background: @text; width: 14px; height: 14px; margin: -5px 0; border-radius: 7px; }

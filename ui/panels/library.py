@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 from ui.i18n import say, tr
 
 from . import drops, files
+from .consent import ConsentMenu
 from .controls import line
 from .glyphs import GlyphButton, Mark
 from .panel import MARGIN, WIDTH_PX, note
@@ -73,6 +74,7 @@ class LibraryPanel(QWidget):
         box.addWidget(self.progress)
         box.addWidget(self.details)
         self._build_keys()
+        self.consent = ConsentMenu(studio, self.view)
         studio.library_changed.connect(self.refresh)
         studio.portrait_changed.connect(self._follow)
         studio.preparing_changed.connect(self.view.viewport().update)

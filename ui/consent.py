@@ -1,0 +1,96 @@
+"""Whose the portraits are, as the window asks and knows it: the ledger behind one quick thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+
+from didlive.consent import Ledger
+from didlive.errors import BadInput, DidliveError
+
+from .i18n import tr
+from .jobs import Jobs
+
+if TYPE_CHECKING:
+    from didlive.library import Entry
+
+
+class Refused(BadInput):
+    """The consent to a portrait was revoked or has expired."""
+
+
+class Consents(QObject):
+    """Records, checks and revokes consents. `asked(entry)`: nobody said yet whose this portrait is, and it plays;
+    `revoked(key)`; `message(level, text)`."""
+
+    asked = Signal(object)
+    revoked = Signal(str)
+    message = Signal(str, str)
+
+    def __init__(self, folder: Path, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.ledger = Ledger(folder)
+        # A portrait that is ready must not wait for others that are being prepared.
+        self._jobs = Jobs(self)
+        self._jobs.failed.connect(lambda text: self.message.emit("error", text))
+        self._noted = ""
+
+    def refuse(self, entry: Entry) -> None:
+        """Raise Refused when this portrait may not go live; call it in a job. Built-in ones always may."""
+        if entry.builtin:
+            return
+        try:
+            self.ledger.refuse(entry.key)
+        except BadInput as error:
+            raise Refused(str(error)) from error
+
+    def check(self, entry: Entry, allowed: Callable[[], None], failed: Callable[[DidliveError], None]) -> None:
+        """Call `allowed`, or `failed` with what `refuse` raises; at once for a built-in portrait."""
+        if entry.builtin:
+            allowed()
+            return
+        self._jobs.submit(lambda: self.refuse(entry), lambda _: allowed(), failed=failed)
+
+    def ask(self, entry: Entry) -> None:
+        """Emit `asked` if nobody said yet whose this portrait is."""
+
+        def needed(needs: bool) -> None:
+            if self.ledger.note != self._noted:
+                self._noted = self.ledger.note
+                self.message.emit("warning", self._noted)
+            if needs:
+                self.asked.emit(entry)
+
+        if not entry.builtin:
+            self._jobs.submit(lambda: self.ledger.needs(entry.key), needed)
+
+    def record(self, entry: Entry, kind: str, fields: dict[str, str], done: Callable[[], None],
+               failed: Callable[[DidliveError], None]) -> None:
+        """Write down whose a portrait is. fields: who, scope, expires."""
+        self._jobs.submit(lambda: self.ledger.record(entry.path, kind, name=entry.name, **fields), lambda _: done(),
+                          failed=failed)
+
+    def revoke(self, entry: Entry) -> None:
+        """Take the consent to a portrait back: it does not go live any more."""
+
+        def take_back() -> bool:
+            found = self.ledger.find(entry.key)
+            if found is not None:
+                self.ledger.revoke(entry.key)
+            return found is not None
+
+        def done(there: Any) -> None:
+            if there:
+                self.message.emit("info", tr("{name} does not go live any more", name=entry.name))
+                self.revoked.emit(entry.key)
+            else:
+                self.message.emit("warning", tr("There is no consent for {name} to revoke", name=entry.name))
+
+        self._jobs.submit(take_back, done)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self._jobs.close()
