@@ -38,6 +38,11 @@ class PipeWire:
 
     def manage(self) -> None:
         """Start a message bus and the session manager."""
+        # WirePlumber 0.4 gives up where there is no logind (a bare container), for the sake of Bluetooth: an empty file
+        # of this name switches that off; later versions do not read it.
+        switch = self.folder / "wireplumber" / "bluetooth.lua.d" / "90-enable-all.lua"
+        switch.parent.mkdir(parents=True, exist_ok=True)
+        switch.touch()
         self._run("dbus-daemon", "--session", "--nofork", f"--address=unix:path={self.folder}/bus")
         wait_until((self.folder / "bus").exists, "the message bus")
         self._run("wireplumber")
