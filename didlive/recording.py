@@ -23,6 +23,8 @@ from .types import F32, Face, Tracking
 VERSION = 1
 MOST_FRAMES = 500_000
 MOST_BYTES = 2 << 30
+# What reading a zip archive raises when it is none or is damaged; the last two: unknown compression, encrypted.
+DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 # Name -> (allowed dtypes, shape with -1 for the number of frames).
 _LAYOUT: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
     "version": (("i8", "i4", "i2"), ()),
@@ -72,8 +74,7 @@ def read_recording(source: Path | IO[bytes], path: Path) -> Recording:
     try:
         with zipfile.ZipFile(source) as archive:
             arrays = _read_arrays(archive)
-    # NotImplementedError, RuntimeError: unknown compression and encrypted archives.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGED_ARCHIVE as error:
         raise BadInput(f"{path} is not a motion file (.npz made by `didlive record-motion`): {error}") from error
     except OSError as error:
         raise BadInput(f"motion file {path} cannot be read: {error.strerror or error}") from error

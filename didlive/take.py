@@ -13,7 +13,6 @@ import tempfile
 import threading
 import tomllib
 import zipfile
-import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from .disk import explain, remove, sync
 from .errors import BadInput, DidliveError, OutputFailed
 from .flow import Splice
 from .motion import mirrored
-from .recording import Recording, dump_recording, read_recording
+from .recording import DAMAGED_ARCHIVE, Recording, dump_recording, read_recording
 from .settings import Settings, from_dict, to_toml
 from .types import Face, Measure, Motion, Performer, Portrait, Stamp, Tracking
 
@@ -216,8 +215,7 @@ def load_take(path: Path | str) -> Take:
     try:
         with zipfile.ZipFile(path) as archive:
             return _read(archive, path)
-    # NotImplementedError, RuntimeError: unknown compression and encrypted archives.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError, ValueError) as error:
+    except (*DAMAGED_ARCHIVE, KeyError, ValueError) as error:
         raise BadInput(f"{path} is no take (made beside a recording), or it is damaged: {error}") from error
     except OSError as error:
         raise BadInput(f"take {path} cannot be read: {error.strerror or error}") from error

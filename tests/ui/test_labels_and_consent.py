@@ -11,11 +11,11 @@ from PIL import Image
 
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
+from listening import running, said
 from PySide6.QtWidgets import QAbstractButton, QMessageBox
 
 from didlive import credentials
 from didlive.library import Entry
-from didlive.session import Session
 from ui.panels.consent import ConsentDialog
 from ui.panels.library import LibraryPanel
 from ui.panels.output import OutputPanel
@@ -23,17 +23,6 @@ from ui.panels.rows import ChoiceRow, SwitchRow, TextRow
 from ui.studio import Studio
 
 Until = Callable[[Callable[[], object]], None]
-
-
-def said(studio: Studio) -> list[tuple[str, str]]:
-    messages: list[tuple[str, str]] = []
-    studio.message.connect(lambda level, text: messages.append((level, text)))
-    return messages
-
-
-def running(studio: Studio) -> Session:
-    assert studio.session is not None
-    return studio.session
 
 
 def record(show: Studio, until: Until) -> None:

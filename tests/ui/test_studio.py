@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
+from listening import running, said
 from stage import Follower, Nuisance
 
 from didlive.capture import listing
@@ -20,25 +21,12 @@ from didlive.capture.reopen import ReopeningCamera
 from didlive.demo import demo_motion
 from didlive.errors import OutputFailed
 from didlive.profiles import Store
-from didlive.session import Session, State
+from didlive.session import State
 from ui import runner
 from ui.show import Driver, find_driver
 from ui.studio import Studio
 
 Until = Callable[[Callable[[], object]], None]
-
-
-def said(studio: Studio) -> list[tuple[str, str]]:
-    """What the studio tells from now on."""
-    messages: list[tuple[str, str]] = []
-    studio.message.connect(lambda level, text: messages.append((level, text)))
-    return messages
-
-
-def running(studio: Studio) -> Session:
-    """The session, which is there."""
-    assert studio.session is not None
-    return studio.session
 
 
 def test_it_begins_by_itself_with_the_built_in_portrait_and_motion(show: Studio, until: Until):

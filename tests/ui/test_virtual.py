@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from listening import running, said
 from pipewire_session import PipeWire, pipewire
 
 from didlive.sinks.virtualcam import NAMES
@@ -21,16 +22,14 @@ def daemon() -> Iterator[PipeWire]:
 
 
 def cameras(show: Studio) -> list[str]:
-    assert show.session is not None
-    return [state.name for state in show.session.output_states() if state.name in NAMES.values()]
+    return [state.name for state in running(show).output_states() if state.name in NAMES.values()]
 
 
 def test_it_comes_stays_through_a_restart_and_goes(daemon: PipeWire, show: Studio, until: Until):
-    said: list[str] = []
-    show.message.connect(lambda level, text: said.append(f"{level}: {text}"))
+    messages = said(show)
     show.change("output.virtual_camera", True)
     until(lambda: NAMES["pipewire"] in cameras(show))
-    until(lambda: any(line.startswith("info: the virtual camera is on") for line in said))
+    until(lambda: any(level == "info" and text.startswith("the virtual camera is on") for level, text in messages))
     before = show.session
     show.change("output.size", "320x320")
     until(lambda: show.session is not None and show.session is not before and cameras(show))
@@ -41,9 +40,8 @@ def test_it_comes_stays_through_a_restart_and_goes(daemon: PipeWire, show: Studi
 def test_where_there_can_be_none_it_says_what_to_do_and_is_off_again(show: Studio, until: Until,
                                                                     monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("didlive.sinks.virtualcam._problem", lambda kind: (f"{kind} is missing", "apt install it"))
-    said: list[str] = []
-    show.message.connect(lambda level, text: said.append(f"{level}: {text}"))
+    messages = said(show)
     show.change("output.virtual_camera", True)
-    until(lambda: any(line.startswith("error: there can be no virtual camera") for line in said))
+    until(lambda: any(at == "error" and text.startswith("there can be no virtual camera") for at, text in messages))
     until(lambda: not show.settings.output.virtual_camera)
     assert not cameras(show)
