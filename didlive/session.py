@@ -8,19 +8,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from .actor import Actor
+from .broadcast import Broadcast
 from .capture.reopen import CameraState
 from .errors import BadInput, DidliveError, OutputFailed
 from .feed import Feed
 from .flow import Latest
-from .pipeline import Observer, Renderer
-from .seams import Camera, CameraInfo, Sink, StreamFormat, Tracker
+from .pipeline import Observer
+from .seams import Camera, CameraInfo, Sink, Tracker
 from .settings import MotionSettings, Settings
-from .sinks.outputs import Outputs, OutputState
-from .sinks.png import save_png
-from .status import Meters, State, Stats
+from .status import State, Stats
 from .take import TakeWriter
 from .types import Frame, Measure, Motion, Performer, Portrait, Presence, Stamp, Tracking
 
@@ -41,7 +39,7 @@ class _Cue:
     live: bool
 
 
-class Session:
+class Session(Broadcast):
     """One show: `start`, then `stop` (or use it as a context manager). All other methods may be called from any thread
     while it runs.
 
@@ -56,33 +54,25 @@ class Session:
 
     def __init__(self, settings: Settings, camera: Camera, tracker: Tracker, actor: Actor,
                  sinks: Sequence[Sink] = ()) -> None:
+        super().__init__(settings, actor, sinks)
         self._settings = settings
         self._feed = Feed(camera, tracker)
         self._first = self._feed.source
         self._observer = Observer(tracker, settings.motion)
-        self._renderer = Renderer(settings.motion, actor)
         self._portrait, self._shown = actor.portrait, [actor.portrait.sha256]
         self._cues: Latest[_Cue] = Latest()
-        self.preview: Latest[Frame] = Latest()
         self.tracking: Latest[Tracking] = self._observer.tracking
         self.measures: Latest[Measure] = self._observer.measures
         self.camera_view: Latest[Frame] = self._feed.view
         self.take: TakeWriter | None = None
-        width, height = actor.compositor.size
-        self._outputs = Outputs(sinks, StreamFormat(width, height, settings.output.rate_hz, actor.compositor.alpha))
-        self._outputs.color = actor.output.background_color
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
-        # Held while a frame goes out, so that after `panic` returns no moving frame follows.
-        self._gate = threading.Lock()
-        self._panicking = self._held = self._started = self._stopped = False
+        self._panicking = self._held = self._started = False
         self._failure = ""
         self._presence: Presence | None = None
-        self._last: Frame | None = None
         self._fault_times_s: deque[float] = deque(maxlen=MOST_FAULTS)
         self._seen_faults: set[str] = set()
         self._faults = 0
-        self._meters = Meters()
 
     def __enter__(self) -> Session:
         self.start()
@@ -96,12 +86,11 @@ class Session:
         if self._threads or self._stopped:
             raise BadInput("a session starts once; make a new one")
         try:
-            self._outputs.open()
+            self._open_outputs()
         except OutputFailed:
             self._stopped = True
             self._feed.close_trackers()
             raise
-        self._send_still()
         work = {"capture": self._capture, "track": self._track, "render": self._render, "care": self._care}
         for name, loop in work.items():
             thread = threading.Thread(target=self._run, args=(loop,), name=f"didlive-{name}", daemon=True)
@@ -122,9 +111,7 @@ class Session:
         # A tracker that hangs in a native call is left alone: closing it from here would crash.
         if not any(t.is_alive() for t in threads if t.name == "didlive-track"):
             self._feed.close_trackers()
-        with self._gate:
-            pass  # Whoever is just adding an output is done with it, or sees that the show is over.
-        self._outputs.close()
+        self._close_outputs()
 
     def recalibrate(self) -> None:
         """Take the performer's face of the next half second as neutral."""
@@ -158,7 +145,7 @@ class Session:
         self._renderer.set_actor(actor)
         self._portrait = actor.portrait
         self._shown.append(actor.portrait.sha256)
-        if self._panicking or self._failure:
+        if self._stilled():
             self._send_still()
 
     def set_camera(self, camera: Camera, tracker: Tracker | None = None) -> None:
@@ -174,41 +161,6 @@ class Session:
     def show_camera(self, on: bool = True) -> None:
         """Put camera frames into `camera_view`, or stop and forget the last one."""
         self._feed.show(on)
-
-    def add_sink(self, name: str, sink: Sink) -> None:
-        """Add an output, which begins with the last frame. It is opened here, which may take a moment, and closed by
-        the session. Raises OutputFailed when it cannot be opened, BadInput when there is one of that name or the
-        session is over."""
-        if self._stopped:
-            raise BadInput("the show is over; start it again before you add an output")
-        self._outputs.prepare(name, sink, bool(self._threads))
-        with self._gate:
-            if not self._stopped:
-                self._outputs.add(name, sink, self._last)
-                return
-        sink.abort()
-
-    def remove_sink(self, name: str) -> str:
-        """Finish and forget an output, which may take a moment; one that is not there is fine. Return what went wrong
-        with it in one line, or an empty string."""
-        with self._gate:
-            output = self._outputs.take_out(name)
-        if output is None:
-            return ""
-        output.close()
-        return output.problem
-
-    def output_states(self) -> tuple[OutputState, ...]:
-        """Return how each output stands, in the order in which they came."""
-        return self._outputs.states()
-
-    def snapshot(self, path: Path) -> None:
-        """Write what goes out now as PNG, whole or not at all. Raises OutputFailed."""
-        with self._gate:
-            frame = self._last
-        if frame is None:
-            raise OutputFailed(f"{path} was not written: nothing has gone out yet")
-        save_png(path, frame)
 
     @property
     def portrait(self) -> Portrait:
@@ -258,11 +210,6 @@ class Session:
     def failure(self) -> str:
         """Why the session failed, or an empty string."""
         return self._failure
-
-    @property
-    def outputs(self) -> Outputs:
-        """The outputs and their problems."""
-        return self._outputs
 
     def stats(self) -> Stats:
         """Return how it stands now."""
@@ -325,6 +272,9 @@ class Session:
         self._cues.close()
         self._send_still()
 
+    def _stilled(self) -> bool:
+        return self._panicking or bool(self._failure)
+
     def _over(self) -> bool:
         return self._stopping.is_set() or bool(self._failure)
 
@@ -376,25 +326,4 @@ class Session:
     def _care(self) -> None:
         """Reopen live outputs that were lost."""
         while not self._over() and not self._stopping.wait(0.1):
-            with self._gate:
-                last = self._last
-            self._outputs.reopen_lost(last)
-
-    def _send(self, frame: Frame, live: bool) -> None:
-        with self._gate:
-            if self._panicking or self._failure:
-                frame, live = self._still(), False
-            self._outputs.write(frame)
-            self._last = frame
-        self.preview.put(frame)
-        self._meters.measure(frame, live)
-
-    def _send_still(self) -> None:
-        with self._gate:
-            frame = self._still()
-            self._outputs.write(frame)
-            self._last = frame
-        self.preview.put(frame)
-
-    def _still(self) -> Frame:
-        return self._renderer.render(None, Stamp(0, time.perf_counter_ns()))
+            self._reopen_lost()
