@@ -9,12 +9,15 @@ import numpy as np
 
 from .types import F32, U8
 
+# What it says by itself, and where there is no room for more.
+TEXT, SHORT = "AI portrait", "AI"
 # All in parts of the picture's shorter side, with the least and the largest letters in pixels.
 LETTERS, SMALLEST_PX, LARGEST_PX = 0.034, 9, 64
 MARGIN = 0.025
 # In parts of the letters' size.
 PAD_X, PAD_Y = 0.55, 0.36
-WIDEST = 0.9
+# At most so wide, in parts of the picture's width; with the smallest letters it may hide less.
+WIDEST, WIDEST_SMALL = 0.9, 0.5
 DARK, LIGHT = (18, 18, 22), (255, 255, 255)
 PILL_OPACITY, RIM_OPACITY = 0.62, 0.28
 # OpenCV brings the font, with Chinese signs in it.
@@ -48,16 +51,17 @@ class Badge:
 
 
 def make_badge(size: tuple[int, int], text: str, corner: str) -> Badge | None:
-    """Return the label for pictures of `size` (width, height) px in a corner such as `bottom-right`; None when there is
-    no text, or no room for a readable one."""
+    """Return the label for pictures of `size` (width, height) px in a corner such as `bottom-right`; a text that would
+    hide too much of a small picture becomes `AI`. None when there is no text, or no room for a readable one."""
     text = " ".join(text.split())
     width, height = size
     shorter = min(size)
-    letters = int(np.clip(round(LETTERS * shorter), SMALLEST_PX, LARGEST_PX))
-    room = WIDEST * width - 2 * PAD_X * letters
-    if (wide := _text_width(text, letters)) > room:
-        letters = int(letters * room / wide)
-    if not text or letters < SMALLEST_PX:
+    if not text:
+        return None
+    letters = _letters(text, size)
+    if letters < SMALLEST_PX:
+        text, letters = SHORT, _letters(SHORT, size)
+    if letters < SMALLEST_PX:
         return None
     colour, opacity = _pill(text, letters)
     pill_h, pill_w = opacity.shape[:2]
@@ -65,6 +69,15 @@ def make_badge(size: tuple[int, int], text: str, corner: str) -> Badge | None:
     x = width - pill_w - margin if corner.endswith("right") else margin
     y = height - pill_h - margin if corner.startswith("bottom") else margin
     return Badge(x, y, colour, opacity) if min(x, y) >= 0 else None
+
+
+def _letters(text: str, size: tuple[int, int]) -> int:
+    """Return how large the letters can be, in px."""
+    wanted = round(LETTERS * min(size))
+    letters = int(np.clip(wanted, SMALLEST_PX, LARGEST_PX))
+    room = (WIDEST if wanted >= SMALLEST_PX else WIDEST_SMALL) * size[0] - 2 * PAD_X * letters
+    wide = _text_width(text, letters)
+    return letters if wide <= room else int(letters * room / wide)
 
 
 def _text_width(text: str, letters: int) -> int:

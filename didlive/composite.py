@@ -13,7 +13,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from .badge import make_badge
+from .badge import TEXT, make_badge
 from .errors import BadInput
 from .mark import luma_mark
 from .settings import OutputSettings
@@ -167,7 +167,7 @@ class Compositor:
             self._resize(self._source)[:place.height, :place.width]
         self._mirror = output.mirror
         self._mark = luma_mark(*self.size, self._still.shape[2]) if output.watermark else None
-        self._badge = make_badge(self.size, output.badge_text, output.badge_corner) if output.badge else None
+        self._badge = make_badge(self.size, output.badge_text or TEXT, output.badge_corner) if output.badge else None
         self._at_rest = self._labelled(self._still)
 
     def compose(self, patch: Patch | None, stamp: Stamp) -> Frame:

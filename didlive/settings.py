@@ -140,11 +140,16 @@ class OutputSettings:
     virtual_camera: bool = setting(False, "be a camera that video calls, browsers and OBS can pick (didlive run)")
     badge: bool = setting(True, "show a small label in the picture; in the EU and elsewhere synthetic media must be "
                           "labelled: turning it off is your responsibility")
-    badge_text: str = setting("AI portrait", "what the label says")
+    badge_text: str = setting("", "what the label says; empty: AI portrait, in the window's language")
     badge_corner: str = setting("bottom-right", "where the label is", choices=CORNERS)
     watermark: bool = setting(True, "hide a faint mark in the picture by which it can be recognised (didlive verify)")
     credentials: bool = setting(True, "sign recordings and snapshots with Content Credentials: made with AI, by whom, "
                                 "unchanged since")
+    record_as: str = setting("mp4", "what a recording becomes: mp4 (video with sound), webm (video that may be "
+                             "transparent, for editors), or gif and webp (animated pictures, silent)",
+                             choices=("mp4", "webm", "gif", "webp"))
+    encoder: str = setting("auto", "what makes H.264 for recordings and streams: auto (the graphics card where it can, "
+                           "else the processor), or processor", choices=("auto", "processor"))
     take: bool = setting(True, "keep the performance beside each recording, as numbers (.take), to draw it again "
                          "later: better, or with another portrait (didlive render)")
 
@@ -153,9 +158,21 @@ class OutputSettings:
 class StreamSettings:
     """Where the picture can be watched while it runs."""
 
+    page: bool = setting(False, "show the picture on a web page of this machine, for a browser source of OBS")
     page_port: int = setting(8590, "port of the picture page, for OBS and browsers on this machine", 1024, 65535)
     url: str = setting("", "server to stream to, without the key: rtmp://, rtmps://, rtsp://, rtsps:// or srt://")
     bitrate_kbps: int = setting(2500, "bit rate of the stream's video", 200, 50_000, "kbit/s")
+
+
+@dataclass(frozen=True)
+class MotionOutSettings:
+    """The performer's motion as numbers for other programs, so that an avatar moves beside the portrait."""
+
+    enabled: bool = setting(False, "send the motion to other programs, for an avatar beside the portrait")
+    protocol: str = setting("vmc", "how: vmc (OSC, for VSeeFace, Warudo, VNyan, Blender, Unity), or vtube (VTube "
+                            "Studio's tracking parameters as JSON)", choices=("vmc", "vtube"))
+    host: str = setting("127.0.0.1", "where it goes; 127.0.0.1 is this machine")
+    port: int = setting(39539, "UDP port of the program that listens", 1, 65535)
 
 
 @dataclass(frozen=True)
@@ -178,6 +195,7 @@ class Settings:
     camera: CameraSettings = field(default_factory=CameraSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
+    motion_out: MotionOutSettings = field(default_factory=MotionOutSettings)
     window: WindowSettings = field(default_factory=WindowSettings)
     generator: str = setting("warp", "how the portrait is drawn", choices=("warp", "still"))
 

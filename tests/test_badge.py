@@ -51,9 +51,16 @@ def test_letters_stand_out_on_any_background(level: int):
     assert (luminance(letters) + 0.05) / (luminance(behind) + 0.05) > 3
 
 
+@pytest.mark.parametrize("text", ["AI portrait", "a rather long text for such a small picture"])
+def test_a_small_picture_stays_a_picture(text: str):
+    _, where = labelled(128, (64, 64), text)
+    rows, columns = np.nonzero(where)
+    assert 0.02 < where.mean() < 0.09 and np.ptp(columns) < 32 and np.ptp(rows) < 20
+
+
 def test_any_text_fits_or_is_left_out():
     assert make_badge((512, 512), "  ", "top-left") is None
-    assert make_badge((64, 64), "a rather long text for such a small picture", "top-left") is None
+    assert make_badge((20, 20), "AI", "top-left") is None
     long, short = make_badge((512, 512), "made with artificial intelligence " * 2, "top-left"), \
         make_badge((512, 512), "AI", "top-left")
     assert long is not None and short is not None
