@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["BACKENDS", "Engine", "EngineFailed", "EngineLost", "open_engine"]
 
 # Name -> what opens it: (name, precision, model, threads) -> Engine. Adding one is one file and one line.
-BACKENDS = {"ort": "engines.ort:open_ort"}
+BACKENDS = {
+    "ort": "engines.ort:open_ort",
+    "openvino": "engines.openvino:open_openvino",
+}
 
 
 def open_engine(name: str, backend: str = "auto", threads: int | None = None, precision: str = "fp32",
