@@ -68,6 +68,8 @@ class Splice:
         self._cut = False
         self._last_ns: int | None = None
         self._skipped_ns = 0
+        # (first moment left out, first moment that counts again, how much was left out until then), in order.
+        self._cuts: list[tuple[int, int, int]] = []
 
     def __call__(self, captured_ns: int) -> int | None:
         """Return the time without pauses, or None when this moment is left out."""
@@ -75,10 +77,21 @@ class Splice:
             self._cut = True
             return None
         if self._cut and self._last_ns is not None:
-            self._skipped_ns = max(self._skipped_ns, captured_ns - self._last_ns - self.period_ns)
+            before_ns = self._skipped_ns
+            self._skipped_ns = max(before_ns, captured_ns - self._last_ns - self.period_ns)
+            self._cuts.append((self._last_ns + before_ns + self.period_ns, captured_ns, self._skipped_ns))
         self._cut = False
         self._last_ns = captured_ns - self._skipped_ns
         return self._last_ns
+
+    def place(self, at_ns: int) -> int | None:
+        """Return the time without pauses of any moment up to now, or None when it was left out."""
+        skipped_ns = 0
+        for begin_ns, end_ns, total_ns in self._cuts:
+            if at_ns < end_ns:
+                return None if at_ns >= begin_ns else at_ns - skipped_ns
+            skipped_ns = total_ns
+        return at_ns - skipped_ns
 
 
 class Meter:

@@ -23,6 +23,7 @@ GENERATORS = {
 }
 SINKS = {
     "mp4": "didlive.sinks.video:Mp4Sink",
+    "webm": "didlive.sinks.webm:WebmSink",
     "gif": "didlive.sinks.animation:GifSink",
     "webp": "didlive.sinks.animation:WebpSink",
     "png": "didlive.sinks.png:PngFolderSink",

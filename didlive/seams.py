@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from .types import Drive, Frame, Patch, Portrait, Tracking
+from .types import F32, Drive, Frame, Patch, Portrait, Tracking
+
+SOUND_HZ = 48_000
+# Sound for one reader, which calls it again and again and never waits: the next block that it has not had, (n,) float32
+# mono at SOUND_HZ within -1..1, with the `perf_counter_ns` of its first sample; None: nothing new yet.
+AudioTap = Callable[[], tuple[F32, int] | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ import pytest
 from didlive.errors import OutputFailed
 from didlive.flow import Splice
 from didlive.seams import StreamFormat
+from didlive.sinks.film import RESERVE_MB
 from didlive.sinks.recorder import QueuedSink
-from didlive.sinks.video import RESERVE_MB, Mp4Sink
+from didlive.sinks.video import Mp4Sink
 from didlive.types import Frame, Stamp
 from tests.stage import wait_until
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ..errors import OutputFailed
 from ..registry import SINKS, load
-from ..seams import Sink
+from ..seams import AudioTap, Sink
 from .files import refuse_sources
 
-SUFFIXES = {".mp4": "mp4", ".gif": "gif", ".webp": "webp"}
+SUFFIXES = {".mp4": "mp4", ".webm": "webm", ".gif": "gif", ".webp": "webp"}
 
 
 def sink_for(path: Path | str, *, audio_from: Path | str | None = None, real_time: bool = False,
-             sources: Iterable[Path | str] = ()) -> Sink:
-    """Return the unopened sink for `path`: `.mp4`, `.gif`, `.webp`, or a folder of numbered PNG pictures.
+             audio: AudioTap | None = None, encoder: str = "processor", sources: Iterable[Path | str] = ()) -> Sink:
+    """Return the unopened sink for `path`: `.mp4`, `.webm`, `.gif`, `.webp`, or a folder of numbered PNG pictures.
 
     A folder is a name without an extension, one that ends in `/`, or a folder that exists. `audio_from` (a clip whose
-    sound is kept) and `real_time` (time pictures as captured) matter to `.mp4` only; the others have no sound.
+    sound is kept) and `audio` (a microphone) matter to `.mp4` and `.webm` only, as the others have no sound, `encoder`
+    (see `Mp4Sink`) to `.mp4` only; `real_time`: pictures are timed as they were captured, except in a folder.
     Raises OutputFailed for any other extension, and when `path` is, or is a folder around, one of `sources` (the files
     that the output is made from).
     """
@@ -33,6 +35,7 @@ def sink_for(path: Path | str, *, audio_from: Path | str | None = None, real_tim
     if suffix not in SUFFIXES:
         raise OutputFailed(f"{text}: unknown kind of output {suffix!r}; use {', '.join(SUFFIXES)} or a folder name/")
     name = SUFFIXES[suffix]
-    if name == "mp4":
-        return load(SINKS, name)(Path(text), audio_from=audio_from, real_time=real_time)
-    return load(SINKS, name)(Path(text))
+    more: dict[str, Any] = {"encoder": encoder} if name == "mp4" else {}
+    if name in ("mp4", "webm"):
+        more |= {"audio_from": audio_from, "audio": audio}
+    return load(SINKS, name)(Path(text), real_time=real_time, **more)

@@ -15,6 +15,7 @@ from av.error import BlockingIOError, EOFError, FFmpegError
 from av.filter import Graph
 from av.filter.context import FilterContext
 
+from ..errors import OutputFailed
 from ..seams import StreamFormat
 from ..types import Frame
 from .files import FileSink, as_url
@@ -23,22 +24,36 @@ from .files import FileSink, as_url
 class Thinned(FileSink):
     """Base of both: keeps every n-th picture so that the rate stays at or below `highest_hz`, at an even pace.
 
-    `written` counts the pictures taken, kept or not.
+    `written` counts the pictures taken, kept or not. real_time: the pictures' capture times count, and after
+    `longest_s` seconds, when such a file is as large as it should be, it is finished and `write` raises OutputFailed.
     """
 
     carries_alpha: ClassVar[bool] = True
     faults = (OSError, FFmpegError)
-    highest_hz = 25.0
+    highest_hz, longest_s = 25.0, 20.0
+
+    def __init__(self, path: Path | str, *, real_time: bool = False) -> None:
+        super().__init__(path)
+        self.real_time = real_time
+
+    def write(self, frame: Frame) -> None:
+        """Add one picture of the opened size."""
+        super().write(frame)
+        if self.real_time and self._slot >= self.longest_s * self._rate:
+            self.close()
+            self._failure = (f"{self.path}: the recording was stopped after {self.longest_s:g} s, the most for this "
+                             "kind of file; what was recorded until then is complete")
+            raise OutputFailed(self._failure)
 
     def _set_rate(self, stream: StreamFormat) -> None:
         self._every = max(1, math.ceil(stream.rate_hz / self.highest_hz - 1e-6))
         self._rate = Fraction(stream.rate_hz / self._every).limit_denominator(1001)
         self._alpha = stream.alpha
-        self._kept = 0
+        self._first_ns, self._slot = 0, -1
 
     def _picture(self, frame: Frame) -> av.VideoFrame | None:
         """Return the frame for the encoder, or None when it is thinned out."""
-        if self.written % self._every:
+        if not self._is_due(frame):
             return None
         # Without declared transparency a fourth channel is dropped; with it, a missing one means opaque.
         channels = frame.image.shape[2]
@@ -47,9 +62,21 @@ class Thinned(FileSink):
         else:
             image = np.ascontiguousarray(frame.image[:, :, :4 if self._alpha else 3])
         picture = av.VideoFrame.from_ndarray(image, format="rgba" if self._alpha else "rgb24")
-        picture.pts, picture.time_base = self._kept, 1 / self._rate
-        self._kept += 1
+        picture.pts, picture.time_base = self._slot, 1 / self._rate
         return picture
+
+    def _is_due(self, frame: Frame) -> bool:
+        """Whether this picture is kept; `_slot` is then its time in pictures of the file's own rate."""
+        if self.real_time:
+            self._first_ns = self._first_ns if self._slot >= 0 else frame.stamp.captured_ns
+            slot = round((frame.stamp.captured_ns - self._first_ns) * self._rate / 1_000_000_000)
+        else:
+            slot, rest = divmod(self.written, self._every)
+            if rest:
+                return False
+        due = slot > self._slot
+        self._slot = max(slot, self._slot)
+        return due
 
 
 class GifSink(Thinned):
@@ -63,6 +90,7 @@ class GifSink(Thinned):
         self._set_rate(stream)
         self._container: OutputContainer | None = None
         self._size = (stream.width, stream.height)
+        self._slots: list[int] = []
         self._spool_path, self._part = self._aside("spool"), self._aside()
         self._spool = av.open(as_url(self._spool_path), "w", format="nut")
         self._pixels = "bgra" if self._alpha else "bgr0"
@@ -85,6 +113,7 @@ class GifSink(Thinned):
     def _add(self, frame: Frame) -> None:
         picture = self._picture(frame)
         if picture is not None:
+            self._slots.append(self._slot)
             picture = picture.reformat(format=self._pixels)
             self._palette_in.push(picture)
             self._spool.mux(self._video.encode(picture))
@@ -110,8 +139,8 @@ class GifSink(Thinned):
         video.width, video.height, video.pix_fmt = *self._size, "pal8"
         video.codec_context.time_base = Fraction(1, 100)
         with av.open(as_url(self._spool_path)) as spool:
-            for number, picture in enumerate(spool.decode(video=0)):
-                picture.pts, picture.time_base = number, 1 / self._rate
+            for slot, picture in zip(self._slots, spool.decode(video=0), strict=True):
+                picture.pts, picture.time_base = slot, 1 / self._rate
                 pictures.push(picture)
                 self._drain(sink, video)
         pictures.push(None)
@@ -143,7 +172,7 @@ class GifSink(Thinned):
 class WebpSink(Thinned):
     """Writes an animated WebP, lossy at quality 80, at most 30 pictures/s; transparency is kept."""
 
-    highest_hz = 30.0
+    highest_hz, longest_s = 30.0, 60.0
     quality = 80
 
     def _begin(self, stream: StreamFormat) -> None:

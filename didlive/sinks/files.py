@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
 from ..disk import explain, remove, sync
 from ..errors import OutputFailed
+from ..flow import Splice
 from ..seams import StreamFormat
 from ..types import Frame
 
@@ -37,7 +38,7 @@ class FileSink:
     file of that name stays untouched until then). Every failure, and `abort`, removes them. Raises OutputFailed.
 
     seal: signs the finished file in place, which is kept as it is when that raises OutputFailed; `note` then says why.
-    sealing: it is at it.
+    sealing: it is at it. splice: the pauses that its pictures' times leave out.
     """
 
     faults: ClassVar[tuple[type[Exception], ...]] = (OSError,)
@@ -47,6 +48,7 @@ class FileSink:
         self.written = 0
         self.seal: Callable[[Path], None] | None = None
         self.note, self.sealing = "", False
+        self.splice = Splice(0)
         self._asides: list[Path] = []
         self._stream: StreamFormat | None = None
         self._failure = ""
@@ -92,6 +94,15 @@ class FileSink:
                 self.note = str(error)
             finally:
                 self.sealing = False
+
+    @property
+    def size_bytes(self) -> int:
+        """How much is on the disk so far."""
+        sizes = 0
+        for path in (*self._asides, self.path) if self._stream is None else tuple(self._asides):
+            with suppress(OSError):
+                sizes += path.stat().st_size
+        return sizes
 
     def abort(self) -> None:
         """Drop the output; nothing is left behind."""

@@ -11,6 +11,7 @@ from ..errors import OutputFailed
 from ..flow import Latest, Splice
 from ..seams import Sink, StreamFormat
 from ..types import Frame
+from .files import FileSink
 
 
 class ThreadedSink:
@@ -95,6 +96,8 @@ class QueuedSink(ThreadedSink):
     def open(self, stream: StreamFormat) -> None:
         """Open the sink here and start the thread."""
         self._splice = Splice(round(1e9 / stream.rate_hz))
+        if isinstance(self.sink, FileSink):
+            self.sink.splice = self._splice
         super().open(stream)
 
     @property

@@ -23,13 +23,13 @@ GAP_S = 0.02
 
 
 class ClipSound:
-    """Reads the first sound track of `clip` and writes it as AAC into `container`, timed from the clip's first picture.
+    """Reads the first sound track of `clip` and writes it into `container`, timed from the clip's first picture.
 
     `advance` keeps pace with the video, so that the file is interleaved; `finish` trims to the video's length. A clip
     without sound adds no track (`present` is False). Raises OutputFailed when the clip cannot be read.
     """
 
-    def __init__(self, clip: Path, container: OutputContainer) -> None:
+    def __init__(self, clip: Path, container: OutputContainer, codec: str = "aac") -> None:
         try:
             # The whitelist keeps a playlist inside the file from reaching the network.
             self._clip = av.open(as_url(clip), options={"protocol_whitelist": "file"})
@@ -42,11 +42,12 @@ class ClipSound:
         if not self._clip.streams.audio:
             return
         source = self._clip.streams.audio[0]
-        self._rate_hz = source.rate if source.rate in AAC_RATES_HZ else 48000
+        self._rate_hz = source.rate if codec == "aac" and source.rate in AAC_RATES_HZ else 48000
         self._layout = "mono" if source.channels == 1 else "stereo"
         self._samples = self._decode(source)
-        self._stream = container.add_stream("aac", rate=self._rate_hz)
-        self._stream.layout = self._layout
+        stream = container.add_stream(codec, rate=self._rate_hz, layout=self._layout)
+        assert isinstance(stream, AudioStream)
+        self._stream = stream
         self._stream.bit_rate = 96_000 if self._layout == "mono" else 160_000
 
     @property

@@ -15,24 +15,26 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
 from ..errors import OutputFailed
-from ..seams import StreamFormat
+from ..flow import Splice
+from ..seams import AudioTap, StreamFormat
 from ..streaming import FORMATS, masked, parsed, without_secrets
-from ..types import U8
-from . import push
+from ..types import U8, Frame
+from . import encoders, push
+from .film import bt709, even, say_bt709
 from .live import LiveSink
-from .video import bt709, even, say_bt709
+from .live_sound import LiveSound
 
 BITRATE_KBPS = 2500
 # A server that takes so long to answer, or takes nothing for so long, is lost.
 CONNECT_S, PATIENCE_S, FAREWELL_S = 6.0, 3.0, 1.5
 KEYFRAME_S = 2.0
-SOUND_HZ, SOUND_BLOCK = 48_000, 1024
+# How long the microphone's sound may come after its picture; how quickly a changed delay of the picture is taken on.
+SOUND_LATE_S, DELAY_STEP = 0.3, 1 / 16
 # What is sent until the server has answered: a neutral card.
 CARD = 48
 OPTIONS = {"flv": {"flvflags": "no_duration_filesize"}, "rtsp": {"rtsp_transport": "tcp"}}
@@ -146,18 +148,27 @@ def _ffmpeg(url: str) -> subprocess.Popen[bytes]:
     return process
 
 
-class StreamSink(LiveSink):
-    """Sends H.264 (BT.709 limited range, key frame every 2 s), and to RTMP servers, which want sound, silence as AAC.
+def _nothing() -> None:
+    """Be a microphone that hears nothing."""
 
+
+class StreamSink(LiveSink):
+    """Sends H.264 (BT.709 limited range, key frame every 2 s) and the microphone as AAC, as late as the picture is; to
+    RTMP servers, which want sound, silence where there is no microphone.
+
+    audio: the microphone. encoder: see `Mp4Sink`.
     url: rtmp(s)://, rtsp(s):// or srt:// with its key; `place` and errors name the server only. bitrate_kbps: of the
     video. Until the server answers, it gets a grey card. Time is real time: what comes late is left out, not delayed.
     """
 
     kind = "stream"
 
-    def __init__(self, url: str, *, bitrate_kbps: int = BITRATE_KBPS) -> None:
+    def __init__(self, url: str, *, bitrate_kbps: int = BITRATE_KBPS, audio: AudioTap | None = None,
+                 encoder: str = "processor") -> None:
         super().__init__()
         self._url, self._bitrate_kbps = url.strip(), bitrate_kbps
+        self._audio, self._encoder = audio, encoder
+        self._captured_ns, self._delay_ns = -1, 0.0
         self.place = masked(url)
         self._pusher: Pusher | None = None
         self._container: OutputContainer | None = None
@@ -176,32 +187,52 @@ class StreamSink(LiveSink):
         self._rate = rate = Fraction(stream.rate_hz).limit_denominator(1001)
         kbps = self._bitrate_kbps
         container = av.open(pusher.pipe, "w", format="nut", options={"flush_packets": "1"})
-        video = container.add_stream("libx264", rate=rate, options={
-            "preset": "veryfast", "tune": "zerolatency", "maxrate": f"{kbps}k", "bufsize": f"{kbps}k"})
-        video.width, video.height = stream.width + stream.width % 2, stream.height + stream.height % 2
+        size = stream.width + stream.width % 2, stream.height + stream.height % 2
+        encoder = encoders.chosen(self._encoder, size)
+        video = container.add_stream(encoder, rate=rate, options={
+            **encoders.PROMPT[encoder], "maxrate": f"{kbps}k", "bufsize": f"{kbps}k"})
+        assert isinstance(video, av.VideoStream)
+        video.width, video.height = size
         video.pix_fmt, video.bit_rate = "yuv420p", kbps * 1000
         video.codec_context.gop_size = max(1, round(KEYFRAME_S * rate))
         video.codec_context.thread_count = 2
         say_bt709(video.codec_context)
         video.codec_context.time_base = 1 / rate
-        self._sound: AudioStream | None = None
-        if FORMATS[parsed(self._url).scheme] == "flv":
-            self._sound = container.add_stream("aac", rate=SOUND_HZ, layout="stereo", options={"b": "64k"})
+        self._packets: list[av.Packet] = []
+        self._sound: LiveSound | None = None
+        if self._audio is not None or FORMATS[parsed(self._url).scheme] == "flv":
+            self._sound = LiveSound(self._audio or _nothing, container, "aac", Splice(0), layout="stereo",
+                                    late_s=SOUND_LATE_S if self._audio is not None else 0.0, mux=self._packets.extend)
         self._container, self._video = container, video
         self._reformat = VideoReformatter().reformat
-        self._begun_s, self._pts, self._silence = time.monotonic(), -1, 0
+        self._begun_ns, self._pts = time.perf_counter_ns(), -1
+        if self._sound is not None:
+            self._sound.begin(self._begun_ns)
+
+    def write(self, frame: Frame) -> None:
+        """Show one picture of the opened size."""
+        captured_ns = frame.stamp.captured_ns
+        if captured_ns != self._captured_ns:
+            # A picture that is repeated is not later than it was.
+            delay_ns = min(1e9, max(0.0, time.perf_counter_ns() - captured_ns))
+            self._delay_ns += (delay_ns - self._delay_ns) * (DELAY_STEP if self._captured_ns >= 0 else 1.0)
+            self._captured_ns = captured_ns
+        super().write(frame)
 
     def _show(self, image: U8) -> None:
         pusher, container = self._pusher, self._container
         assert pusher is not None and container is not None
         if not pusher.alive:
             raise pusher.lost()
-        self._pts = max(self._pts + 1, round((time.monotonic() - self._begun_s) * self._rate))
+        self._pts = max(self._pts + 1, round((time.perf_counter_ns() - self._begun_ns) * self._rate / 1_000_000_000))
         picture = bt709(np.ascontiguousarray(even(image[:, :, :3])), self._reformat)
         picture.pts, picture.time_base = self._pts, 1 / self._rate
         packets = self._video.encode(picture)
         if self._sound is not None:
-            packets += self._quiet(self._sound)
+            self._sound.delay_ns = round(self._delay_ns)
+            self._sound.advance(float(self._pts / self._rate))
+            packets += self._packets
+            self._packets.clear()
         pusher.busy(True)
         try:
             container.mux(packets)
@@ -211,16 +242,6 @@ class StreamSink(LiveSink):
             raise pusher.lost() from None
         finally:
             pusher.busy(False)
-
-    def _quiet(self, sound: AudioStream) -> list[av.Packet]:
-        """Return silence up to the time of the picture."""
-        packets: list[av.Packet] = []
-        while self._silence * self._rate < self._pts * SOUND_HZ:
-            block = av.AudioFrame.from_ndarray(np.zeros((2, SOUND_BLOCK), np.float32), format="fltp", layout="stereo")
-            block.sample_rate, block.pts, block.time_base = SOUND_HZ, self._silence, Fraction(1, SOUND_HZ)
-            self._silence += SOUND_BLOCK
-            packets += sound.encode(block)
-        return packets
 
     def _release(self) -> None:
         pusher, container = self._pusher, self._container
