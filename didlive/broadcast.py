@@ -39,6 +39,11 @@ class Broadcast:
         self._meters = Meters()
 
     @property
+    def over(self) -> bool:
+        """Whether the show has ended."""
+        return self._stopped
+
+    @property
     def outputs(self) -> Outputs:
         """The outputs and their problems."""
         return self._outputs

@@ -15,6 +15,7 @@ from .capture.reopen import CameraState
 from .errors import BadInput, DidliveError, OutputFailed
 from .feed import Feed
 from .flow import Latest
+from .motion_out import MotionOut
 from .pipeline import Observer
 from .seams import Camera, CameraInfo, Sink, Tracker
 from .settings import MotionSettings, Settings
@@ -49,7 +50,8 @@ class Session(Broadcast):
 
     tracking, measures: what the tracker saw last, as numbers. camera_view: the newest camera frame while `show_camera`
     is on; it is for the eyes of the performer only and must not leave the window. take: set it, and the performance is
-    kept there as numbers until it is None again; who sets it closes it.
+    kept there as numbers until it is None again; who sets it closes it. motion_out: set it, and the motion goes to
+    other programs; it is closed with the session.
     """
 
     def __init__(self, settings: Settings, camera: Camera, tracker: Tracker, actor: Actor,
@@ -65,6 +67,7 @@ class Session(Broadcast):
         self.measures: Latest[Measure] = self._observer.measures
         self.camera_view: Latest[Frame] = self._feed.view
         self.take: TakeWriter | None = None
+        self.motion_out: MotionOut | None = None
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._panicking = self._held = self._started = False
@@ -111,6 +114,8 @@ class Session(Broadcast):
         # A tracker that hangs in a native call is left alone: closing it from here would crash.
         if not any(t.is_alive() for t in threads if t.name == "didlive-track"):
             self._feed.close_trackers()
+        if self.motion_out is not None:
+            self.motion_out.close()
         self._close_outputs()
 
     def recalibrate(self) -> None:
@@ -309,6 +314,9 @@ class Session(Broadcast):
         if take is not None:
             seen = None if self._panicking else self.tracking.peek()
             take.add(seen, stamp, motion, self._observer.performer, held=self._held)
+        out = self.motion_out
+        if out is not None and not self._held:
+            out.add(None if self._panicking else motion)
 
     def _render(self) -> None:
         pose: Frame | None = None
