@@ -93,3 +93,18 @@ def open_ort(name: str, precision: str, model: bytes, threads: int | None = None
     if used == "CPUExecutionProvider":
         label += f", {count} thread{'s' if count > 1 else ''}"
     return OrtEngine(name, session, label)
+
+
+def open_cuda(name: str, precision: str, model: bytes, threads: int | None = None) -> OrtEngine:
+    """Build a session on an NVIDIA card through onnxruntime-gpu; see `open_ort`."""
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        # CUDA and cuDNN lie in packages of their own, where the loader does not look.
+        onnxruntime.preload_dlls()
+    return open_ort(name, precision, model, threads, "CUDAExecutionProvider")
+
+
+def open_coreml(name: str, precision: str, model: bytes, threads: int | None = None) -> OrtEngine:
+    """Build a session on Apple silicon; see `open_ort`."""
+    return open_ort(name, precision, model, threads, "CoreMLExecutionProvider")

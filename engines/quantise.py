@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,27 @@ def halve(model: bytes) -> bytes:
 
     loaded = onnx.load_from_string(model)
     blocked = [*DEFAULT_OP_BLOCK_LIST, "GridSample"]
-    return convert_float_to_float16(loaded, keep_io_types=True, op_block_list=blocked).SerializeToString()
+    half = convert_float_to_float16(loaded, keep_io_types=True, op_block_list=blocked)
+    _sort(half.graph)
+    return half.SerializeToString()
+
+
+def _sort(graph: Any) -> None:
+    """Put nodes after those they read from: the conversion appends its casts at the end."""
+    made = {name: node for node in graph.node for name in node.output}
+    order: list[Any] = []
+    seen: set[str] = set()
+    stack = [(node, False) for node in reversed(graph.node)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order.append(node)
+        elif node.output[0] not in seen:
+            seen.add(node.output[0])
+            stack.append((node, True))
+            stack.extend((made[name], False) for name in node.input if name in made)
+    del graph.node[:]
+    graph.node.extend(order)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-MOUTH, EYES, FACE = 16, 12, 16
+MOUTH, EYES, FACE = 12, 9, 9
 INPUTS = {"mouth": (1, MOUTH, 96, 128), "eyes": (2, EYES, 64, 64), "face": (1, FACE, 64, 64)}
 OUTPUTS = {"mouth_out": (1, 3, 96, 128), "eyes_out": (2, 3, 64, 64), "face_out": (1, 3, 64, 64)}
 

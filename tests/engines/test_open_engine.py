@@ -56,7 +56,7 @@ def test_wrong_inputs_are_named(engine: Engine) -> None:
         engine.run({"lips": feeds["mouth"]})
     with pytest.raises(ValueError, match="mouth must be float32"):
         engine.run({"mouth": feeds["mouth"].astype(np.float64)})
-    with pytest.raises(ValueError, match=r"\(1, 16, 96, 128\)"):
+    with pytest.raises(ValueError, match=r"\(1, 12, 96, 128\)"):
         engine.run({"mouth": feeds["mouth"][:, :, :48]})
 
 
