@@ -165,6 +165,23 @@ class StreamSettings:
 
 
 @dataclass(frozen=True)
+class VoiceSettings:
+    """The microphone, and how the voice moves the face."""
+
+    enabled: bool = setting(False, "listen to the microphone and let the voice move the mouth")
+    microphone: str = setting("", "(part of the) name of the microphone; empty: the system's own choice")
+    muted: bool = setting(False, "hear nothing")
+    push_to_talk: bool = setting(False, "hear only while the talk button is held")
+    mouth: str = setting("auto", "auto: the voice moves the mouth while the camera does not see it well; always: "
+                         "whenever somebody speaks", choices=("auto", "always"))
+    strength: float = setting(1.0, "how far the voice opens the mouth", 0.0, 2.0)
+    liveliness: float = setting(1.0, "how much brows, nods and blinks follow the voice where no face is seen", 0.0, 2.0)
+    align: bool = setting(True, "measure how much later the camera's picture comes than the sound, and delay the sound "
+                          "of recordings and streams by it")
+    offset_ms: float = setting(0.0, "delay the sound by so much more (or less) than was measured", -300.0, 300.0, "ms")
+
+
+@dataclass(frozen=True)
 class MotionOutSettings:
     """The performer's motion as numbers for other programs, so that an avatar moves beside the portrait."""
 
@@ -195,6 +212,7 @@ class Settings:
     camera: CameraSettings = field(default_factory=CameraSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
+    voice: VoiceSettings = field(default_factory=VoiceSettings)
     motion_out: MotionOutSettings = field(default_factory=MotionOutSettings)
     window: WindowSettings = field(default_factory=WindowSettings)
     generator: str = setting("warp", "how the portrait is drawn", choices=("warp", "still"))

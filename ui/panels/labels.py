@@ -47,6 +47,14 @@ LABELS = {
     "output.watermark": "Hidden mark",
     "output.credentials": "Sign recordings and snapshots",
     "output.virtual_camera": "Virtual camera",
+    "voice.enabled": "Listen to the microphone",
+    "voice.muted": "Mute",
+    "voice.push_to_talk": "Push to talk",
+    "voice.mouth": "The voice moves the mouth",
+    "voice.strength": "Mouth opening",
+    "voice.liveliness": "Liveliness",
+    "voice.align": "Keep sound and lips together",
+    "voice.offset_ms": "Delay the sound more",
 }
 
 CHOICES: dict[str, dict[str, str]] = {
@@ -56,6 +64,7 @@ CHOICES: dict[str, dict[str, str]] = {
     "output.framing": {"head": "Head", "bust": "Head and shoulders", "full": "Whole picture"},
     "output.background": {"picture": "As in the portrait", "blur": "Blurred", "color": "One colour",
                           "green": "Green screen", "image": "A picture", "transparent": "Transparent"},
+    "voice.mouth": {"auto": "When it is not seen", "always": "Whenever I speak"},
     "output.badge_corner": {"top-left": "Top left", "top-right": "Top right", "bottom-left": "Bottom left",
                             "bottom-right": "Bottom right"},
 }
