@@ -1,0 +1,85 @@
+"""A speaking face as motion: over nobody's face (audio only), or over the mouth of a tracked one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from ..demo import demo_motion
+from ..geometry import (
+    BLENDSHAPES,
+    INNER_LOWER,
+    INNER_UPPER,
+    LIPS_INNER,
+    LIPS_OUTER,
+    expression_modes,
+    from_rotvec,
+    spread,
+    to_rotvec,
+)
+from ..motion import add_idle, find_neutral, measure, to_motion
+from ..recording import load_recording
+from ..types import F32, Face, Measure, Motion, Presence, Stamp
+from .mouth import Mouth
+
+IS_MOUTH = np.array([name.startswith(("mouth", "jaw", "cheekPuff")) for name in BLENDSHAPES])
+IS_BROW = np.array([name.startswith("brow") for name in BLENDSHAPES])
+
+
+@cache
+def relaxed() -> Measure:
+    """Return a relaxed face that voices move where no performer was seen: that of the built-in motion."""
+    recording = load_recording(demo_motion())
+    # Every tenth frame tells as much.
+    return find_neutral([measure(Face(recording.landmarks[i], recording.blendshapes[i], recording.transforms[i]))
+                         for i in np.flatnonzero(recording.present)[::10]])
+
+
+@cache
+def mouth_region() -> F32:
+    """Return (478, 1) weights: 1 on lips, chin and jaw, falling to 0 on cheeks and nose."""
+    near = spread(np.unique(np.concatenate([LIPS_INNER, LIPS_OUTER])), 9)
+    return np.clip(2 * near, 0, 1)[:, None].astype(np.float32)
+
+
+def nobody(stamp: Stamp, seed: int) -> Motion:
+    """Return the motion of a face that breathes and blinks by itself. The same seed and time give the same motion."""
+    still = to_motion(relaxed(), relaxed(), Presence.IDLE, stamp)
+    return add_idle(still, stamp.captured_ns * 1e-9, seed, 1.0)
+
+
+def closed_lips(shape: F32, contact: float) -> F32:
+    """Return head-local landmarks (478, 3) with the inner lips brought together: 1 = they touch."""
+    shape = shape.copy()
+    line = (shape[INNER_UPPER] + shape[INNER_LOWER]) / 2
+    shape[INNER_UPPER] += contact * (line - shape[INNER_UPPER])
+    shape[INNER_LOWER] += contact * (line - shape[INNER_LOWER])
+    return shape
+
+
+def speaking(motion: Motion, mouth: Mouth, share: float, life: float, strength: float = 1.0) -> Motion:
+    """Return the motion with the mouth that speaks.
+
+    share: 0 keeps the motion's own mouth, 1 replaces it. life: 0..1, how far brows, nods and blinks follow the voice.
+    strength: how far the mouth moves. Lips that a p, b or m closes are closed with any share.
+    """
+    now, neutral = motion.now, motion.neutral
+    rises = mouth.rises * np.where(IS_MOUTH, strength, np.where(IS_BROW, life, 0.0)).astype(np.float32)
+    modes = expression_modes()
+    lips = np.tensordot(np.where(IS_MOUTH, rises, 0), modes, 1)
+    brows = np.tensordot(np.where(IS_BROW, rises, 0), modes, 1)
+    spoken = closed_lips(neutral.shape + lips, mouth.contact)
+    weight = share * mouth_region()
+    shape = now.shape + weight * (spoken - now.shape) + brows
+    sure = mouth.contact * mouth.speech
+    if share < 1 and sure > 0:
+        shape = closed_lips(shape, (1 - share) * sure)
+    blendshapes = now.blendshapes + np.where(IS_MOUTH, share * (neutral.blendshapes + rises - now.blendshapes),
+                                             np.where(IS_BROW, rises, 0))
+    nod = np.array([-np.radians(mouth.nod_deg) * life, 0, 0], np.float32)
+    now = replace(now, shape=shape.astype(np.float32), rotvec=to_rotvec(from_rotvec(nod) @ from_rotvec(now.rotvec)),
+                  blendshapes=np.clip(blendshapes, 0, 1).astype(np.float32))
+    lids = motion.lids * (1 - life * (1 - mouth.lids))
+    return replace(motion, now=now, lids=lids.astype(np.float32))
