@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 from .engine import Engine, EngineFailed, EngineLost
-from .weights import FOLDER, find, read
+from .weights import FOLDER
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["BACKENDS", "Engine", "EngineFailed", "EngineLost", "open_engine"]
-
-# Name -> what opens it: (name, precision, model, threads) -> Engine. Adding one is one file and one line.
-BACKENDS = {
-    "ort": "engines.ort:open_ort",
-    "openvino": "engines.openvino:open_openvino",
-}
+__all__ = ["Engine", "EngineFailed", "EngineLost", "open_engine"]
 
 
-def open_engine(name: str, backend: str = "auto", threads: int | None = None, precision: str = "fp32",
-                folder: Path = FOLDER) -> Engine:
-    """Open a network of the manifest (`engines/weights/manifest.toml`) on a backend.
+def open_engine(name: str, backend: str = "auto", threads: int | None = None, precision: str | None = None,
+                folder: Path = FOLDER, tell: Callable[[str], None] | None = None) -> Engine:
+    """Open a network of the manifest (`engines/weights/manifest.toml`).
 
-    backend: a name of BACKENDS, or auto. threads: for CPUs; None leaves one core free. Raises EngineFailed.
+    backend: auto (the fastest that computes what the CPU does; tried once, then remembered), or a name of
+    `engines.backends`. threads: for CPUs; None leaves one core free. precision: fp32, int8 ...; None takes the fastest
+    that the backend has. tell: called with a line when a device is lost and the CPU takes over. Raises EngineFailed.
     """
-    chosen = "ort" if backend == "auto" else backend
-    if chosen not in BACKENDS:
-        raise EngineFailed(f"no engine is called {backend!r}; choose one of: auto, {', '.join(BACKENDS)}")
-    module, attribute = BACKENDS[chosen].split(":")
-    return getattr(import_module(module), attribute)(name, precision, read(find(name, precision, folder)), threads)
+    from .backends import open_candidate
+    from .select import candidates, choose, open_auto
+
+    if backend == "auto" and precision is None:
+        return open_auto(name, threads, folder, tell=tell)
+    if backend == "auto":
+        backend = "ort"
+    pairs = candidates(name, backend, folder)
+    if precision is None and len(pairs) > 1:
+        return choose(name, backend, threads, folder).engine
+    return open_candidate(name, backend, precision or (pairs[0][1] if pairs else "fp32"), threads, folder)

@@ -56,12 +56,17 @@ def build(trt: Any, model: bytes, targets: Sequence[str] = (), progress: Callabl
         return bytes(blob)
 
 
-def _set_targets(trt: Any, config: Any, targets: Sequence[str]) -> None:
-    if not hasattr(trt, "ComputeCapability"):
-        raise EngineFailed("TensorRT builds for the card of this machine only; TensorRT-RTX can build for others")
+def check_targets(targets: Sequence[str]) -> None:
+    """Raise EngineFailed with the known names when one is unknown."""
     unknown = [name for name in targets if name not in RTX_TARGETS]
     if unknown:
         raise EngineFailed(f"unknown target {', '.join(unknown)}; choose among: {', '.join(RTX_TARGETS)}")
+
+
+def _set_targets(trt: Any, config: Any, targets: Sequence[str]) -> None:
+    if not hasattr(trt, "ComputeCapability"):
+        raise EngineFailed("TensorRT builds for the card of this machine only; TensorRT-RTX can build for others")
+    check_targets(targets)
     config.num_compute_capabilities = len(targets)
     for index, name in enumerate(targets):
         config.set_compute_capability(getattr(trt.ComputeCapability, name.upper()), index)

@@ -3,12 +3,12 @@ machine built it, and used only once a golden frame has shown that it computes t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Store:
     def _paths(self, key: str) -> tuple[Path, Path]:
         return self.folder / f"{key}.engine", self.folder / f"{key}.json"
 
-    @contextmanager
+    @contextlib.contextmanager
     def building(self, timeout_s: float = 600.0) -> Iterator[None]:
         """Hold the folder for one build. Raises EngineFailed when another process holds it for too long."""
         self._make()
@@ -119,6 +119,12 @@ class Store:
         """Forget an engine."""
         for path in self._paths(key)[::-1]:
             path.unlink(missing_ok=True)
+
+    def note(self, name: str, text: str) -> None:
+        """Keep a small text beside the engines; it is a convenience, so a full disk is no error."""
+        with contextlib.suppress(EngineFailed, OSError):
+            self._make()
+            self._write(self.folder / name, text.encode())
 
     def _make(self) -> None:
         try:
