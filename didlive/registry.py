@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .errors import BadInput
+
+if TYPE_CHECKING:
+    from .seams import Tracker
 
 CAMERAS = {
     "webcam": "didlive.capture.opencv:WebCamera",
     "file": "didlive.capture.file:FileCamera",
     "synthetic": "didlive.capture.synthetic:SyntheticCamera",
     "motion": "didlive.capture.replay:MotionCamera",
+    "phone": "didlive.capture.phone:PhoneCamera",
 }
 TRACKERS = {
     "mediapipe": "didlive.track.mediapipe:MediaPipeTracker",
     "replay": "didlive.track.replay:ReplayTracker",
+    "ifacialmocap": "didlive.track.ifacialmocap:IFacialMocapTracker",
 }
 GENERATORS = {
     "warp": "didlive.generate.warp:WarpGenerator",
@@ -37,6 +43,18 @@ LIVE_SINKS = {
     "pipewire": "didlive.sinks.pipewire:PipeWireSink",
     "pyvirtualcam": "didlive.sinks.virtualcam:PyVirtualCamSink",
 }
+
+
+def tracker_of(spec: str) -> Tracker:
+    """Return the tracker for what `capture.listing.open_camera` opens by this name. Raises BadInput, ModelMissing."""
+    if spec.lower().endswith(".npz"):
+        return load(TRACKERS, "replay")(Path(spec))
+    return load(TRACKERS, "ifacialmocap" if is_phone(spec) else "mediapipe")()
+
+
+def is_phone(spec: str) -> bool:
+    """Whether this names a phone that tracks by itself."""
+    return spec == "phone" or spec.startswith("phone:")
 
 
 def load(table: dict[str, str], name: str) -> Any:

@@ -73,7 +73,7 @@ def test_a_signal_finishes_the_recording(how: signal.Signals, tmp_path: Path):
 @pytest.mark.parametrize(("arguments", "says"), [
     (["--seconds", "0"], "--seconds"),
     (["--camera", "missing.mp4"], "missing.mp4"),
-    (["--record", "a.gif"], ".mp4"),
+    (["--record", "a.avi"], ".mp4"),
     (["--record", "missing/a.mp4"], "missing"),
     (["--fps", "1000"], "range"),
     (["--size", "x"], "size"),

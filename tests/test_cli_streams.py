@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 from urllib.error import URLError
 
+import phone
 import pytest
 from PIL import Image
 
@@ -58,6 +61,23 @@ def test_the_page_shows_the_picture_while_a_take_is_kept(models: Path, tmp_path:
     assert take.recording.present.any() and take.portrait_sha256 and take.settings.output.size == "128x128"
 
 
+@pytest.mark.parametrize("name", ["a.webm", "a.gif"])
+def test_a_phone_drives_a_portrait_and_an_avatar_while_it_is_recorded(name: str, models: Path, tmp_path: Path,
+                                                                     capsys: pytest.CaptureFixture[str]):
+    port = phone.free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as avatar, phone.talking(port):
+        avatar.bind((phone.LOOPBACK, 0))
+        place = f"{phone.LOOPBACK}:{avatar.getsockname()[1]}"
+        code = cli.main(["live", "--no-window", "--size", "128x128", "--camera", f"phone:{phone.LOOPBACK}:{port}",
+                         "--motion-out", f"vtube@{place}", "--record", str(tmp_path / name), "--seconds", "1"])
+        avatar.settimeout(5)
+        values = json.loads(avatar.recv(65536))["data"]["parameterValues"]
+    said = capsys.readouterr()
+    assert code == 0 and f"the motion goes to {place}" in said.err and "not signed" not in said.err
+    assert any(row["id"] == "MouthOpen" for row in values)
+    assert {entry.name for entry in tmp_path.iterdir()} == {name, "a.take"}
+
+
 def test_a_server_that_is_not_there_is_said_without_the_key(models: Path, tmp_path: Path,
                                                             capsys: pytest.CaptureFixture[str]):
     url = f"rtmp://127.0.0.1:{free_port()}/live"
@@ -85,6 +105,10 @@ def test_where_page_and_stream_come_from(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize(("arguments", "says"), [
     (["--mjpeg", "here"], "--mjpeg here: write it as"),
+    (["--motion-out", "vmc@127.0.0.1:port"], "--motion-out vmc@127.0.0.1:port: write it as"),
+    (["--motion-out", "morse@127.0.0.1:9000"], "motion_out.protocol = 'morse' is unknown"),
+    (["--record", "a.avi"], "only .mp4, .webm, .gif, .webp can be recorded live"),
+    (["--camera", "phone:here"], "phone:192.168.1.20"),
     (["--stream", f"http://h/{KEY}"], "no address of a stream"),
     (["--stream", ""], "DIDLIVE_STREAM_URL"),
     (["--stream-key", "ask"], "--stream-key needs --stream"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 
 from didlive.profiles import Store
+from didlive.registry import is_phone
 from didlive.settings import Settings
 from didlive.types import U8
 
@@ -154,7 +155,8 @@ class Desk(QObject):
     @property
     def has_camera(self) -> bool:
         """Whether something drives that has a picture; the built-in motion and motion files have none."""
-        return bool(self._runner.driver.name) and not self._runner.driver.spec.lower().endswith(".npz")
+        driver = self._runner.driver
+        return bool(driver.name) and not driver.spec.lower().endswith(".npz") and not is_phone(driver.spec)
 
     @property
     def following(self) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from didlive.demo import demo_motion
+from didlive.registry import is_phone
 from didlive.settings import OutputSettings, Settings
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def find_driver(wanted: str, cameras: tuple[CameraChoice, ...]) -> Driver:
                 not wanted.isdecimal() and wanted.lower() in camera.name.lower()
             ):
                 return Driver(str(camera.index), camera.name or f"camera {camera.index}")
-        if wanted == "synthetic" or Path(wanted).is_file():
+        if wanted == "synthetic" or is_phone(wanted) or Path(wanted).is_file():
             return Driver(wanted, Path(wanted).name)
     return Driver(str(demo_motion()), "", bool(wanted))
 
@@ -51,12 +52,9 @@ def open_driver(driver: Driver, settings: Settings) -> tuple[ReopeningCamera, Tr
     """Return camera and tracker for a session; the session opens and closes them. Raises BadInput, ModelMissing."""
     from didlive.capture.listing import open_camera
     from didlive.capture.reopen import ReopeningCamera
-    from didlive.registry import TRACKERS, load
+    from didlive.registry import tracker_of
 
-    if driver.spec.lower().endswith(".npz"):
-        tracker: Tracker = load(TRACKERS, "replay")(Path(driver.spec))
-    else:
-        tracker = load(TRACKERS, "mediapipe")()
+    tracker = tracker_of(driver.spec)
     asked = replace(settings.camera, name=driver.spec)
     return ReopeningCamera(lambda: open_camera(driver.spec, asked, paced=True, loop=True)), tracker
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import BadInput
+from ..registry import is_phone
 from ..seams import Camera
 from ..settings import CameraSettings
 
@@ -44,11 +45,15 @@ def describe_cameras(cameras: list[CameraChoice]) -> str:
 
 def open_camera(spec: str, settings: CameraSettings | None = None, *, paced: bool, loop: bool = False) -> Camera:
     """Return the camera that `spec` names, not opened yet: an index, a name or part of it, a device path, a video file,
-    a motion file (.npz), or `synthetic`. Raises BadInput for a file that does not exist; a webcam that is absent
-    raises CameraLost, with the list of those that exist, when it is opened."""
+    a motion file (.npz), a phone (see `PhoneCamera`), or `synthetic`. Raises BadInput for a file that does not exist; a
+    webcam that is absent raises CameraLost, with the list of those that exist, when it is opened."""
     settings = settings or CameraSettings()
     if not spec.strip():
         raise BadInput("no camera was named; give an index, a name or a file")
+    if is_phone(spec):
+        from .phone import PhoneCamera
+
+        return PhoneCamera(spec)
     if spec == "synthetic":
         from .synthetic import SyntheticCamera
 

@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +16,7 @@ from ..errors import BadInput, OutputFailed
 from ..panic import panic_signals
 from .options import add_settings_options, check_consent, read_settings, to_path
 from .screen import check_screen
-from .streams import add_stream_options, plug_in, stream_sinks
+from .streams import add_stream_options, plug_in, start_motion_out, stream_sinks
 
 if TYPE_CHECKING:
     from ..seams import Sink
@@ -33,11 +32,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--portrait", type=to_path, metavar="IMG", help="picture of one face (default: a built-in one)")
     parser.add_argument("--camera", type=os.path.expanduser, metavar="CAMERA",
-                        help="index or (part of a) name of a camera, or a video file or "
-                        "motion file (.npz) that plays again and again (default 0)")
+                        help="index or (part of a) name of a camera, a video file or "
+                        "motion file (.npz) that plays again and again, or a phone with iFacialMocap: phone (on this "
+                        "machine), phone:ADDRESS (default 0)")
     parser.add_argument("--demo", action="store_true", help="without --camera a built-in motion drives the portrait")
     parser.add_argument("--face", type=int, metavar="N", help="which face of the portrait, 1 = largest (default 1)")
-    parser.add_argument("--record", type=to_path, metavar="OUT.mp4", help="record what is shown")
+    parser.add_argument("--record", type=to_path, metavar="OUT",
+                        help="record what is shown: .mp4, .webm (may be transparent), .gif or .webp")
     parser.add_argument("--virtual-camera", nargs="?", const="auto", choices=CAMERA_KINDS, metavar="KIND",
                         help="be a camera for other programs (Zoom, browsers, OBS): auto (the default: all kinds that "
                         f"work here), {', '.join(CAMERA_KINDS[1:])}")
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         if cameras:
             _plug_in(cameras, session, settings.output.rate_hz)
         plug_in(streams, session, settings.output.rate_hz)
+        start_motion_out(args.motion_out, settings, session)
         with panic_signals(session.panic):
             if args.no_window:
                 _watch(session, args.seconds)
@@ -102,10 +104,12 @@ def _prepare(args: argparse.Namespace, settings: Settings) -> tuple[Session, Any
     from ..actor import prepare_actor
     from ..capture.listing import open_camera
     from ..capture.reopen import ReopeningCamera
-    from ..credentials import Seal
+    from ..credentials import KINDS, Seal
     from ..demo import demo_motion, demo_portrait
-    from ..registry import TRACKERS, load
+    from ..registry import tracker_of
     from ..session import Session
+    from ..sinks import SUFFIXES, sink_for
+    from ..sinks.files import FileSink
     from ..sinks.recorder import QueuedSink
 
     portrait = args.portrait or demo_portrait()
@@ -114,9 +118,9 @@ def _prepare(args: argparse.Namespace, settings: Settings) -> tuple[Session, Any
     check_consent(portrait)
     recorder = recording = None
     if args.record is not None:
-        if args.record.suffix.lower() != ".mp4":
-            raise BadInput(f"--record {args.record}: only .mp4 can be recorded live")
-        recording = load_mp4(args.record, (portrait, spec))
+        if args.record.suffix.lower() not in SUFFIXES:
+            raise BadInput(f"--record {args.record}: only {', '.join(SUFFIXES)} can be recorded live")
+        recording = sink_for(args.record, real_time=True, encoder=settings.output.encoder, sources=(portrait, spec))
         recorder = QueuedSink(recording)
     # Once for trial: a camera that is not there is told at once; only one that is lost later is waited for.
     trial = open_camera(spec, settings.camera, paced=True, loop=True)
@@ -128,11 +132,9 @@ def _prepare(args: argparse.Namespace, settings: Settings) -> tuple[Session, Any
     actor = prepare_actor(portrait, settings, face=args.face)
     for note in actor.portrait.warnings:
         print(f"didlive: {note}", file=sys.stderr)
-    replayed = spec.lower().endswith(".npz")
-    tracker = load(TRACKERS, "replay")(Path(spec)) if replayed else load(TRACKERS, "mediapipe")()
     sinks = [recorder] if recorder is not None else []
-    session = Session(settings, camera, tracker, actor, sinks)
-    if recording is not None and settings.output.credentials:
+    session = Session(settings, camera, tracker_of(spec), actor, sinks)
+    if isinstance(recording, FileSink) and recording.path.suffix.lower() in KINDS and settings.output.credentials:
         recording.seal = Seal(session)
     return session, recorder, Path(portrait).stem
 
@@ -150,13 +152,6 @@ def _plug_in(cameras: dict[str, Sink], session: Session, rate_hz: float) -> None
     from ..sinks.virtualcam import plug_in
 
     print(f"didlive: {plug_in(cameras, rate_hz, session.add_sink)}", file=sys.stderr)
-
-
-def load_mp4(path: Path, sources: Iterable[Path | str]) -> Any:
-    """Return the sink that records in real time; it never replaces one of `sources`."""
-    from ..sinks import sink_for
-
-    return sink_for(path, real_time=True, sources=sources)
 
 
 def _watch(session: Session, seconds: float | None) -> None:

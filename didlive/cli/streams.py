@@ -29,6 +29,9 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--stream-url-file", type=to_path, metavar="FILE",
                        help="read the whole address, with its key, from a file (or give --stream '' and set "
                        f"${URL_VARIABLE})")
+    group.add_argument("--motion-out", nargs="?", const="", metavar="[KIND@]HOST:PORT",
+                       help="send the motion as numbers to another program, for an avatar: vmc@127.0.0.1:39539 (the "
+                       "default; OSC) or vtube@HOST:PORT (VTube Studio's parameters)")
     group.add_argument("--stream-key", choices=("ask", "keep"),
                        help="ask: type the key in; keep: type it in and keep it in the system's keyring")
 
@@ -47,8 +50,26 @@ def stream_sinks(args: argparse.Namespace, settings: Settings) -> dict[str, Any]
     if url:
         from ..sinks.stream import StreamSink
 
-        sinks["stream"] = StreamSink(url, bitrate_kbps=settings.stream.bitrate_kbps)
+        sinks["stream"] = StreamSink(url, bitrate_kbps=settings.stream.bitrate_kbps,
+                                     encoder=settings.output.encoder)
     return sinks
+
+
+def start_motion_out(text: str | None, settings: Settings, session: Session) -> None:
+    """Send the motion where the option or the settings say. Raises BadInput, OutputFailed."""
+    out = settings.motion_out
+    if text is None and not out.enabled:
+        return
+    from ..motion_out import MotionOut
+    from ..settings import overlay
+
+    kind, _, place = (text or "").rpartition("@")
+    host, _, port = place.rpartition(":")
+    if port and not port.isdecimal():
+        raise BadInput(f"--motion-out {text}: write it as vmc@{out.host}:{out.port}")
+    asked = {"protocol": kind, "host": host.strip("[]"), "port": int(port) if port else 0}
+    session.motion_out = MotionOut(overlay(out, {name: value for name, value in asked.items() if value}, "motion_out."))
+    print(f"didlive: the motion goes to {session.motion_out.place}", file=sys.stderr)
 
 
 def _url(args: argparse.Namespace) -> str:

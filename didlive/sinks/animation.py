@@ -86,6 +86,9 @@ class GifSink(Thinned):
     small, whatever the length. Transparency becomes on or off at one half.
     """
 
+    # A picture of 512 px takes a tenth of a second.
+    finish_s: ClassVar[float] = 120.0
+
     def _begin(self, stream: StreamFormat) -> None:
         self._set_rate(stream)
         self._container: OutputContainer | None = None

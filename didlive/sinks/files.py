@@ -42,6 +42,8 @@ class FileSink:
     """
 
     faults: ClassVar[tuple[type[Exception], ...]] = (OSError,)
+    # How long `close` may take.
+    finish_s: ClassVar[float] = 10.0
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)

@@ -82,7 +82,7 @@ class QueuedSink(ThreadedSink):
     """Runs `sink` behind a queue of `depth` frames; a frame that finds it full is dropped and counted.
 
     `close` lets the queue drain and the sink finish for at most `drain_s` seconds; frames that are still waiting then
-    are dropped, and the sink gets as long again to finish. Look at `error` afterwards.
+    are dropped, and the sink gets the time it needs to finish. Look at `error` afterwards.
     """
 
     def __init__(self, sink: Sink, depth: int = 32, drain_s: float = 10.0) -> None:
@@ -142,7 +142,7 @@ class QueuedSink(ThreadedSink):
             self._keep = keep
             self._deadline = min(self._deadline, time.monotonic() + (self.drain_s if keep else 0.0))
             self._wake.notify()
-        self._join(2 * self.drain_s)
+        self._join(self.drain_s + (self.sink.finish_s if isinstance(self.sink, FileSink) else self.drain_s))
 
     def _next(self) -> Frame | None:
         """Return the next frame, or None when it is time to finish."""

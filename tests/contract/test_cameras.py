@@ -17,6 +17,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from phone import LOOPBACK, free_port, talking
 
 from didlive.capture.listing import CameraChoice
 from didlive.capture.opencv import WebCamera, find_camera
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIMMED = os.environ.get("DIDLIVE_TEST_SHIM") == "1"
 FAULT = "FAKE_V4L2_FAULT"
 LENGTH = 6
+PHONE_PORT = free_port()
 needs_shim = pytest.mark.skipif(not SHIMMED, reason="runs inside test_the_webcam_passes_in_a_child_process")
 
 
@@ -84,6 +86,7 @@ def rigs(folder: Path) -> dict[str, Rig]:
         "file": Rig(from_file("file", "clip.mp4", write_clip), ends=True, red_left=True),
         "motion": Rig(from_file("motion", "motion.npz", write_motion), ends=True, red_left=False),
         "synthetic": Rig(lambda: load(CAMERAS, "synthetic")(frames=LENGTH), ends=True, red_left=False),
+        "phone": Rig(lambda: load(CAMERAS, "phone")(f"phone:{LOOPBACK}:{PHONE_PORT}"), ends=False, red_left=False),
         "webcam": Rig(lambda: load(CAMERAS, "webcam")(CameraSettings(name="0")), ends=False, red_left=True),
     }
 
@@ -91,6 +94,12 @@ def rigs(folder: Path) -> dict[str, Rig]:
 @pytest.fixture(params=[name for name in CAMERAS if (name == "webcam") == SHIMMED])
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
     return rigs(tmp_path)[request.param]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def phone() -> Iterator[None]:
+    with talking(PHONE_PORT):
+        yield
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from phone import datagram
 
 from didlive.animate import track_clip
 from didlive.capture.file import FileCamera
+from didlive.ifacialmocap import to_card
 from didlive.recording import save_recording, to_recording
 from didlive.registry import TRACKERS, load
 from didlive.seams import Tracker
@@ -17,12 +19,22 @@ from didlive.types import Frame, Stamp
 
 
 @pytest.fixture(scope="module")
-def frames(driving: Path) -> list[Frame]:
+def clip(driving: Path) -> list[Frame]:
     camera = FileCamera(driving)
     camera.open()
     pictures = list(iter(camera.read, None))
     camera.close()
     return pictures
+
+
+@pytest.fixture
+def frames(clip: list[Frame], request: pytest.FixtureRequest) -> list[Frame]:
+    """Pictures with a face, as this tracker's camera gives them."""
+    callspec = getattr(request.node, "callspec", None)
+    if callspec is None or callspec.params.get("tracker") != "ifacialmocap":
+        return clip
+    return [Frame(to_card(datagram((number, 2 * number, 0), jawOpen=number / 100)), frame.stamp)
+            for number, frame in enumerate(clip)]
 
 
 @pytest.fixture(scope="module")
