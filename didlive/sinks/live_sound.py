@@ -15,7 +15,7 @@ from ..seams import SOUND_HZ, AudioTap
 from ..types import F32
 
 # A block that is off by less follows the one before without a seam: the clocks of sound cards differ a little.
-SLACK = round(0.015 * SOUND_HZ)
+SLACK, PIECE = round(0.015 * SOUND_HZ), SOUND_HZ // 100
 # Sound that is not there so long after its picture becomes silence; what comes still later is left out.
 LATE_S = 0.5
 BIT_RATE = {"mono": 96_000, "stereo": 128_000}
@@ -70,15 +70,20 @@ class LiveSound:
     def _listen(self) -> None:
         while (block := self._tap()) is not None:
             samples, at_ns = block
-            placed_ns = self._splice.place(at_ns)
-            if placed_ns is None:
-                continue
-            begin = round((placed_ns + self.delay_ns - self._zero_ns) * SOUND_HZ / 1e9)
-            if begin > self._end + SLACK:
-                self._fill(begin)
-            elif begin < self._end - SLACK or begin < 0:
-                samples = samples[self._end - begin:]
-            self._add(samples)
+            # In small pieces, since a pause may begin or end within a long one.
+            for begin in range(0, len(samples), PIECE):
+                self._place(samples[begin:begin + PIECE], at_ns + begin * 1_000_000_000 // SOUND_HZ)
+
+    def _place(self, samples: F32, at_ns: int) -> None:
+        placed_ns = self._splice.place(at_ns)
+        if placed_ns is None:
+            return
+        begin = round((placed_ns + self.delay_ns - self._zero_ns) * SOUND_HZ / 1e9)
+        if begin > self._end + SLACK:
+            self._fill(begin)
+        elif begin < self._end - SLACK or begin < 0:
+            samples = samples[self._end - begin:]
+        self._add(samples)
 
     def _fill(self, until: int) -> None:
         self._add(np.zeros(max(0, until - self._end), np.float32))
