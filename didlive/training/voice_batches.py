@@ -19,7 +19,7 @@ FRAMES = 320
 SAMPLES = (FRAMES - 1) * HOP + WINDOW
 JAW_SIGMA = 4.0
 # Kinds of training items: how often.
-NO_SPEECH, REAL = 0.18, 0.08
+NO_SPEECH, REAL = 0.20, 0.08
 # Sounds that are no speech take long to make: so many are made once, and mixed anew.
 POOL = 240
 
@@ -97,7 +97,7 @@ class Mixer:
 
     def _real(self) -> tuple[F32, F32]:
         rng = self._rng
-        clip = self._clips[rng.integers(len(self._clips))]
+        clip = self._clips[int(rng.integers(len(self._clips)))]
         begin = int(rng.integers(0, max(1, len(clip.jaw) - FRAMES + 1)))
         samples = clip.samples[begin * HOP:begin * HOP + SAMPLES]
         jaw = clip.jaw[begin:begin + FRAMES]
@@ -108,7 +108,7 @@ class Mixer:
         speed, clean, visemes = rng.uniform(0.82, 1.22), np.zeros(SAMPLES, np.float32), np.zeros(FRAMES, np.int64)
         loudness, at = np.zeros(FRAMES, np.float32), int(rng.integers(0, 80))
         while at < FRAMES:
-            one = self._utterances[rng.integers(len(self._utterances))]
+            one = self._utterances[int(rng.integers(len(self._utterances)))]
             samples, shapes = _sped(as_float(one), one.visemes, speed)
             skip = int(rng.integers(0, max(1, len(shapes) - 100))) if at == 0 else 0
             samples, shapes = samples[skip * HOP:], shapes[skip:skip + FRAMES - at]
@@ -121,8 +121,12 @@ class Mixer:
         loudness = 10 * np.log10((power ** 2).mean(axis=1) + 1e-4).astype(np.float32)
         return self._heard(clean), visemes, jaw_of(visemes, loudness)
 
+    def heard(self, clean: F32) -> F32:
+        """Return (n,) speech as a microphone in a room hears it, with other sounds, at some level."""
+        parts = [self._heard(_padded(clean[i:i + SAMPLES], SAMPLES)) for i in range(0, len(clean), SAMPLES)]
+        return np.concatenate(parts)[:len(clean)]
+
     def _heard(self, clean: F32) -> F32:
-        """Return speech as a microphone in a room hears it, with other sounds, at some level."""
         rng = self._rng
         sound = clean / (np.sqrt(np.mean(clean ** 2)) + 1e-6)
         if rng.random() < 0.75:

@@ -29,8 +29,8 @@ class VoiceNetwork(nn.Module):
         """mel: (n, frames, BANDS). Return (n, frames, OUT) logits, and the state after the last frame."""
         padded = nn.functional.pad(mel.transpose(1, 2), (BEHIND, AHEAD), mode="replicate")
         felt = torch.relu(self.stem(padded)).transpose(1, 2)
-        remembered, state = self.memory(felt, state)
-        return self.head(remembered), state
+        remembered, after = self.memory(felt, state)
+        return self.head(remembered), after
 
 
 class Step(nn.Module):

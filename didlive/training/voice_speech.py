@@ -54,6 +54,9 @@ _CMU = {"aa": "ɑ", "ae": "æ", "ah": "ʌ", "ao": "ɔ", "aw": "aʊ", "ax": "ə",
         "sh": "ʃ", "t": "t", "th": "θ", "uh": "ʊ", "uw": "u", "v": "v", "w": "w", "y": "j", "z": "z", "zh": "ʒ"}
 
 
+SCALE = np.float32(1 / 32768)
+
+
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """samples: (n,) int16 at 16 kHz. visemes: (frames,) uint8, one for each log-mel frame. voice: who speaks."""
@@ -121,7 +124,7 @@ def flite_speech(count: int, seed: int, held_out: bool = False) -> Iterator[Utte
 def _read_flite(file: Path, said: str) -> Speech:
     with wave.open(str(file)) as wav:
         rate_hz = wav.getframerate()
-        samples = np.frombuffer(wav.readframes(wav.getnframes()), np.int16).astype(np.float32) / 32768
+        samples = np.frombuffer(wav.readframes(wav.getnframes()), np.int16).astype(np.float32) * SCALE
     phonemes, start_s = [], 0.0
     for name, end in (item.rsplit(":", 1) for item in said.split()):
         phonemes.append(Phoneme(start_s, float(end), _CMU.get(name, "")))
@@ -160,4 +163,4 @@ def load_speech(file: Path) -> list[Utterance]:
 
 def as_float(utterance: Utterance) -> F32:
     """Return the samples as (n,) float32 -1..1."""
-    return utterance.samples.astype(np.float32) / 32768
+    return utterance.samples.astype(np.float32) * SCALE

@@ -67,7 +67,7 @@ class Espeak:
         head = json.loads(line)
         if "error" in head:
             raise BadInput(head["error"])
-        samples = np.frombuffer(self._out.read(head["bytes"]), np.int16).astype(np.float32) / 32768
+        samples = np.frombuffer(self._out.read(head["bytes"]), np.int16).astype(np.float32) * np.float32(1 / 32768)
         starts = [start for start, _ in head["phonemes"]] + [len(samples) / head["rate"]]
         # Of several events at one moment the last is what is heard.
         events = zip(head["phonemes"], starts[1:], strict=True)

@@ -81,7 +81,8 @@ def known_lips(speech: Speech, heard: Sequence[Heard]) -> list[Lips]:
     blended = np.stack([_blend(column, BLEND_S) for column in exact.T], axis=1)
     level = np.array([h.level_db for h in heard[BLOCK_OF_FRAME:BLOCK_OF_FRAME + count]], np.float32)
     usual = float(np.median(level[level > QUIET_DB / 2])) if (level > QUIET_DB / 2).any() else 0.0
-    jaw = _blend(JAW[shapes] * np.clip(1 + (level - usual) / 24, 0.55, 1.3), BLEND_S)
+    asked = JAW[shapes] * np.clip(1 + (level - usual) / 24, 0.55, 1.3)
+    jaw = _blend(asked.astype(np.float32), BLEND_S)
     return [Lips(float(t), blended[i], float(shapes[i] == CLOSED), float(jaw[i]), float(shapes[i] > 0))
             for i, t in enumerate(times_s)]
 

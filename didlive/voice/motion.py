@@ -70,16 +70,16 @@ def speaking(motion: Motion, mouth: Mouth, share: float, life: float, strength: 
     modes = expression_modes()
     lips = np.tensordot(np.where(IS_MOUTH, rises, 0), modes, 1)
     brows = np.tensordot(np.where(IS_BROW, rises, 0), modes, 1)
-    spoken = closed_lips(neutral.shape + lips, mouth.contact)
+    spoken = closed_lips((neutral.shape + lips).astype(np.float32), mouth.contact)
     weight = share * mouth_region()
-    shape = now.shape + weight * (spoken - now.shape) + brows
+    shape = (now.shape + weight * (spoken - now.shape) + brows).astype(np.float32)
     sure = mouth.contact * mouth.speech
     if share < 1 and sure > 0:
         shape = closed_lips(shape, (1 - share) * sure)
     blendshapes = now.blendshapes + np.where(IS_MOUTH, share * (neutral.blendshapes + rises - now.blendshapes),
                                              np.where(IS_BROW, rises, 0))
     nod = np.array([-np.radians(mouth.nod_deg) * life, 0, 0], np.float32)
-    now = replace(now, shape=shape.astype(np.float32), rotvec=to_rotvec(from_rotvec(nod) @ from_rotvec(now.rotvec)),
+    now = replace(now, shape=shape, rotvec=to_rotvec(from_rotvec(nod) @ from_rotvec(now.rotvec)),
                   blendshapes=np.clip(blendshapes, 0, 1).astype(np.float32))
     lids = motion.lids * (1 - life * (1 - mouth.lids))
     return replace(motion, now=now, lids=lids.astype(np.float32))

@@ -109,8 +109,7 @@ class MouthSight:
         self._frames += 1
         if self._frames <= FIRST_FRAMES or like == 1:
             share = LEARN_FIRST if self._frames <= FIRST_FRAMES else LEARN
-            self._usual = self._usual + share * (detail - self._usual)
-            self._colour = self._colour + share * (colour - self._colour)
+            self._usual, self._colour = _mixed(self._usual, detail, share), _mixed(self._colour, colour, share)
             self._others = 0
             return 1.0
         self._adopt(detail, colour)
@@ -119,9 +118,13 @@ class MouthSight:
     def _adopt(self, detail: F32, colour: F32) -> None:
         same = self._other is not None and _likeness(detail, self._other) > SEEN
         self._others = self._others + 1 if same else 0
-        self._other = detail if self._other is None or not same else self._other + LEARN * (detail - self._other)
+        self._other = detail if self._other is None or not same else _mixed(self._other, detail, LEARN)
         if self._others > ADOPT_FRAMES:
             self._usual, self._colour, self._others = self._other, colour, 0
+
+
+def _mixed(a: F32, b: F32, share: float) -> F32:
+    return (a + share * (b - a)).astype(np.float32)
 
 
 def _likeness(a: F32, b: F32) -> float:

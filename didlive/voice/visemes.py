@@ -25,9 +25,9 @@ _IPA = {
     "CH": "tʃ dʒ ʃ ʒ ɕ ʑ tɕ dʑ ʂ ʐ s. z. ts. tʂ dʐ",
     "SS": "s z ts dz ɬ",
     "nn": "n l ŋ ɲ ɳ ɴ ʎ ɫ ɭ nɡ",
-    "RR": "ɹ r ʁ ʀ ɻ ɽ ɚ ɝ ɜ",
+    "RR": "ɹ r ʁ ʀ ɻ ɽ ɚ ɝ",
     "aa": "a ɑ ʌ ɐ æ ɶ",
-    "E": "e ɛ ə ɘ ɞ",
+    "E": "e ɛ ə ɘ ɜ ɞ",
     "ih": "i ɪ ɨ j ᵻ",
     "oh": "o ɔ ɒ ɤ",
     "ou": "u ʊ w y ʏ ø œ ɯ ɥ ʉ ɵ ʍ",
@@ -36,9 +36,9 @@ _TABLE = {symbol: INDEX[name] for name, symbols in _IPA.items() for symbol in sy
 _LONGEST = sorted(_TABLE, key=len, reverse=True)
 _PARTS = re.compile("|".join(re.escape(symbol) for symbol in _LONGEST))
 BREATH = ("h", "ɦ")
-# A gap this short before a stop is its closure; espeak-ng tells it as a pause.
+# A gap this short inside speech is no pause: before a consonant it is its closure, else a glide of the vowel before.
 SHORT_GAP_S = 0.065
-STOPS = {INDEX["PP"], INDEX["DD"], INDEX["kk"], INDEX["CH"]}
+VOWELS = {INDEX[name] for name in ("aa", "E", "ih", "oh", "ou")}
 
 
 def shapes_of(ipa: str) -> list[int]:
@@ -65,8 +65,8 @@ def segments(phonemes: Iterable[Phoneme]) -> list[tuple[float, float, int]]:
     out: list[tuple[float, float, int]] = []
     for i, (start, end, shapes) in enumerate(known):
         following = known[i + 1][2][0] if i + 1 < len(known) else 0
-        if shapes == [0] and out and end - start < SHORT_GAP_S and following in STOPS:
-            shapes = [following]
+        if shapes == [0] and out and following and end - start < SHORT_GAP_S:
+            shapes = [out[-1][2] if following in VOWELS else following]
         step = (end - start) / len(shapes)
         out += [(start + k * step, start + (k + 1) * step, shape) for k, shape in enumerate(shapes)]
     return out
