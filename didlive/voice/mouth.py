@@ -31,10 +31,12 @@ SHAPES = {
     "aa": {"mouthLowerDown": 0.35, "mouthUpperUp": 0.18},
     "E": {"mouthStretch": 0.15, "mouthLowerDown": 0.32, "mouthUpperUp": 0.15, "mouthSmile": 0.08},
     "ih": {"mouthStretch": 0.22, "mouthLowerDown": 0.25, "mouthUpperUp": 0.10, "mouthSmile": 0.12},
-    "oh": {"mouthFunnel": 0.42, "mouthPucker": 0.22, "mouthLowerDown": 0.15},
-    "ou": {"mouthPucker": 0.65, "mouthFunnel": 0.35},
+    "oh": {"mouthFunnel": 0.50, "mouthPucker": 0.30, "mouthLowerDown": 0.15},
+    "ou": {"mouthPucker": 0.85, "mouthFunnel": 0.40},
 }
 JAW = SHAPE_INDEX["jawOpen"]
+# Labels put the widest vowels at full opening; talking people stay well below it.
+TALKING = 0.6
 BROWS = [SHAPE_INDEX[name] for name in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")]
 # Time constants: of the lips, of rounding (which begins early and ends late), of the jaw; then of a mouth that opens
 # as speech begins, and closes when it ends.
@@ -114,7 +116,7 @@ class MouthShaper:
         # Where nobody speaks the relaxed mouth is closed, and stays so.
         silent = min(max(1 - self._speech * 4, 0.0), 1.0)
         rises = self._rises.copy()
-        rises[JAW] = self._jaw
+        rises[JAW] = TALKING * self._jaw
         rises[BROWS] += BROW_RISE * self._accent
         return Mouth(lips.time_s, rises, max(contact, silent), self._speech, self._accent, NOD_DEG * self._accent,
                      self._lids(speaking > 0))
