@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .actor import Actor
 from .broadcast import Broadcast
@@ -17,11 +18,14 @@ from .feed import Feed
 from .flow import Latest
 from .motion_out import MotionOut
 from .pipeline import Observer
-from .seams import Camera, CameraInfo, Sink, Tracker
+from .seams import AudioTap, Camera, CameraInfo, Sink, Tracker
 from .settings import MotionSettings, Settings
 from .status import State, Stats
 from .take import TakeWriter
-from .types import Frame, Measure, Motion, Performer, Portrait, Presence, Stamp, Tracking
+from .types import F32, Frame, Measure, Motion, Performer, Portrait, Presence, Stamp, Tracking
+
+if TYPE_CHECKING:
+    from .voice.live import Voice
 
 __all__ = ["Session", "State", "Stats"]
 
@@ -51,7 +55,7 @@ class Session(Broadcast):
     tracking, measures: what the tracker saw last, as numbers. camera_view: the newest camera frame while `show_camera`
     is on; it is for the eyes of the performer only and must not leave the window. take: set it, and the performance is
     kept there as numbers until it is None again; who sets it closes it. motion_out: set it, and the motion goes to
-    other programs; it is closed with the session.
+    other programs; it is closed with the session. voice: what hears a microphone and moves the mouth; see `set_voice`.
     """
 
     def __init__(self, settings: Settings, camera: Camera, tracker: Tracker, actor: Actor,
@@ -61,6 +65,7 @@ class Session(Broadcast):
         self._feed = Feed(camera, tracker)
         self._first = self._feed.source
         self._observer = Observer(tracker, settings.motion)
+        self._seed = settings.motion.idle.seed
         self._portrait, self._shown = actor.portrait, [actor.portrait.sha256]
         self._cues: Latest[_Cue] = Latest()
         self.tracking: Latest[Tracking] = self._observer.tracking
@@ -68,6 +73,7 @@ class Session(Broadcast):
         self.camera_view: Latest[Frame] = self._feed.view
         self.take: TakeWriter | None = None
         self.motion_out: MotionOut | None = None
+        self.voice: Voice | None = None
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._panicking = self._held = self._started = False
@@ -116,6 +122,7 @@ class Session(Broadcast):
             self._feed.close_trackers()
         if self.motion_out is not None:
             self.motion_out.close()
+        self.set_voice(None)
         self._close_outputs()
 
     def recalibrate(self) -> None:
@@ -134,6 +141,7 @@ class Session(Broadcast):
 
     def configure(self, motion: MotionSettings) -> None:
         """Change the motion settings from the next frame on."""
+        self._seed = motion.idle.seed
         self._observer.configure(motion)
         self._renderer.configure(motion)
 
@@ -157,6 +165,32 @@ class Session(Broadcast):
         """Follow another camera, seen by another tracker (None: by the one there is); the portrait idles until it
         delivers, and outputs go on. What is replaced is closed; whoever is there is calibrated anew."""
         self._feed.change(camera, tracker)
+
+    def set_voice(self, voice: Voice | None) -> None:
+        """Let a voice move the mouth while the camera does not see it, or none; the one before is closed. Opening the
+        microphone may take a moment. Raises BadInput where microphones cannot be used."""
+        if voice is not None:
+            voice.start()
+        before, self.voice = self.voice, voice
+        if before is not None:
+            before.close()
+
+    def tap(self) -> AudioTap:
+        """Return a reader of what the voice's microphone hears from now on; there is nothing as long as there is no
+        voice, and it goes on with another one."""
+        heard: tuple[Voice, AudioTap] | None = None
+
+        def read() -> tuple[F32, int] | None:
+            nonlocal heard
+            voice = self.voice
+            if voice is None:
+                heard = None
+                return None
+            if heard is None or heard[0] is not voice:
+                heard = voice, voice.tap()
+            return heard[1]()
+
+        return read
 
     @property
     def camera_info(self) -> CameraInfo | None:
@@ -230,10 +264,14 @@ class Session(Broadcast):
         if self._panicking:
             return State.HOLDING, "panic: the still portrait is shown"
         problem = self._renderer.problem or self._outputs.problem or self._feed.reason
+        if self.voice is not None:
+            problem = problem or self.voice.problem
         if problem:
             return State.DEGRADED, problem
         if self._held:
             return State.HOLDING, "held"
+        if self.voice is not None and (not self.following or self.voice.speaking):
+            return State.LIVE, ""
         if not self.following:
             return State.IDLE, "the clip has ended" if self._feed.ended else "the camera is off"
         if self._presence is None:
@@ -288,7 +326,7 @@ class Session(Broadcast):
 
     def _track(self) -> None:
         period_s = 1.0 / self._settings.output.rate_hz
-        last_s, sequence = -STALL_S, 0
+        last_s, last_ns, sequence = -STALL_S, 0, 0
         source = self._first
         while not self._over():
             shot = self._feed.shots.take(period_s)
@@ -298,15 +336,34 @@ class Session(Broadcast):
                 if shot.source is not source:
                     self._observer.start_over(shot.source.tracker)
                     self._feed.retire(shot.source.tracker)
+                    if self.voice is not None:
+                        self.voice.forget_performer()
                 source = shot.source
-                last_s, sequence = now_s, frame.stamp.sequence
-                self._cue(self._observer.observe(frame), frame.stamp, True)
+                last_s, last_ns, sequence = now_s, frame.stamp.captured_ns, frame.stamp.sequence
+                self._follow(frame)
                 self._started = True
             elif now_s - last_s > STALL_S or self._feed.state is not CameraState.OPEN:
                 # Nobody to follow: the portrait goes on by itself.
                 sequence += 1
-                stamp = Stamp(sequence, time.perf_counter_ns())
-                self._cue(self._observer.absent(stamp), stamp, False)
+                last_ns = self._alone(sequence, last_ns)
+
+    def _follow(self, frame: Frame) -> None:
+        motion, voice = self._observer.observe(frame), self.voice
+        if voice is not None:
+            voice.look(frame, self.tracking.peek())
+            motion = voice.fuse(motion, frame.stamp, True, self._seed)
+        self._cue(motion, frame.stamp, True)
+
+    def _alone(self, sequence: int, last_ns: int) -> int:
+        """Go on without a camera: idle, or as the voice says. Return the time that is shown, after `last_ns`."""
+        voice = self.voice
+        heard_ns = None if voice is None else voice.newest_ns
+        stamp = Stamp(sequence, max(time.perf_counter_ns() if heard_ns is None else heard_ns, last_ns + 1))
+        motion = self._observer.absent(stamp)
+        if voice is not None:
+            motion = voice.fuse(motion, stamp, False, self._seed)
+        self._cue(motion, stamp, heard_ns is not None)
+        return stamp.captured_ns
 
     def _cue(self, motion: Motion | None, stamp: Stamp, live: bool) -> None:
         self._cues.put(_Cue(motion, stamp, live))

@@ -134,19 +134,20 @@ class Voice:
 
     # For the thread that tracks
 
-    def look(self, frame: Frame, tracking: Tracking) -> None:
+    def look(self, frame: Frame, tracking: Tracking | None) -> None:
         """See how far the tracked mouth of this frame can be believed. Nothing of the picture is kept but a few numbers
         on how this performer's mouth usually looks, in memory."""
-        self._confidence = self._sight.confidence(frame.image, tracking.face)
-        if tracking.face is not None:
-            self._aligner.see(frame.stamp.captured_ns * 1e-9, float(tracking.face.blendshapes[JAW]))
+        face = None if tracking is None else tracking.face
+        self._confidence = self._sight.confidence(frame.image, face)
+        if face is not None:
+            self._aligner.see(frame.stamp.captured_ns * 1e-9, float(face.blendshapes[JAW]))
             self._aligner.update(frame.stamp.captured_ns * 1e-9)
 
-    def now(self, sequence: int) -> Stamp:
-        """Return the stamp of the moment that is shown when there is no camera: the newest face's."""
-        newest, now_ns = self._newest(), time.perf_counter_ns()
-        at_ns = now_ns if newest is None or now_ns - newest[0] > STALE_S * 1e9 else newest[0]
-        return Stamp(sequence, at_ns)
+    @property
+    def newest_ns(self) -> int | None:
+        """The time of the newest sound whose face is known; None while nothing is heard."""
+        newest = self._newest()
+        return None if newest is None or time.perf_counter_ns() - newest[0] > STALE_S * 1e9 else newest[0]
 
     def fuse(self, motion: Motion | None, stamp: Stamp, tracked: bool, seed: int) -> Motion | None:
         """Return the motion with the voice in it. tracked: there was a camera frame."""
