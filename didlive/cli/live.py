@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..take import TakeWriter
 
+CAMERA_OFF = "off"
 # As in `sinks.virtualcam`, which is loaded only when a camera is asked for.
 CAMERA_KINDS = ("auto", "v4l2", "pipewire", "pyvirtualcam")
 
@@ -34,7 +35,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--camera", type=os.path.expanduser, metavar="CAMERA",
                         help="index or (part of a) name of a camera, a video file or "
                         "motion file (.npz) that plays again and again, or a phone with iFacialMocap: phone (on this "
-                        "machine), phone:ADDRESS (default 0)")
+                        "machine), phone:ADDRESS; or off: nobody is seen, the voice alone moves the portrait (default "
+                        "0)")
+    parser.add_argument("--microphone", nargs="?", const="", metavar="NAME",
+                        help="let the voice move the mouth while the camera does not see it: (part of the) name of a "
+                        "microphone, or nothing for the system's own choice; recordings and streams are heard then")
     parser.add_argument("--demo", action="store_true", help="without --camera a built-in motion drives the portrait")
     parser.add_argument("--face", type=int, metavar="N", help="which face of the portrait, 1 = largest (default 1)")
     parser.add_argument("--record", type=to_path, metavar="OUT",
@@ -56,10 +61,16 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_window:
         check_screen("; use --no-window")
     settings = read_settings(args)
+    if args.microphone is not None:
+        settings = replace(settings, voice=replace(settings.voice, enabled=True, microphone=args.microphone))
     cameras, streams = _cameras(args.virtual_camera), stream_sinks(args, settings)
     session, recorder, title = _prepare(args, settings)
     try:
         session.start()
+        if settings.voice.enabled:
+            from ..voice.live import open_voice
+
+            session.set_voice(open_voice(settings.voice))
         if recorder is not None and settings.output.take:
             from ..take import SUFFIX, TakeWriter
 
@@ -114,6 +125,10 @@ def _prepare(args: argparse.Namespace, settings: Settings) -> tuple[Session, Any
 
     portrait = args.portrait or demo_portrait()
     spec = args.camera or (str(demo_motion()) if args.demo else settings.camera.name)
+    alone = spec == CAMERA_OFF
+    if alone:
+        # It is there, but never opened.
+        spec = str(demo_motion())
     settings = replace(settings, camera=replace(settings.camera, name=spec))
     check_consent(portrait)
     recorder = recording = None
@@ -125,7 +140,8 @@ def _prepare(args: argparse.Namespace, settings: Settings) -> tuple[Session, Any
     # Once for trial: a camera that is not there is told at once; only one that is lost later is waited for.
     trial = open_camera(spec, settings.camera, paced=True, loop=True)
     try:
-        trial.open()
+        if not alone:
+            trial.open()
     finally:
         trial.close()
     camera = ReopeningCamera(lambda: open_camera(spec, settings.camera, paced=True, loop=True))
@@ -134,6 +150,7 @@ def _prepare(args: argparse.Namespace, settings: Settings) -> tuple[Session, Any
         print(f"didlive: {note}", file=sys.stderr)
     sinks = [recorder] if recorder is not None else []
     session = Session(settings, camera, tracker_of(spec), actor, sinks)
+    session.follow(not alone)
     if isinstance(recording, FileSink) and recording.path.suffix.lower() in KINDS and settings.output.credentials:
         recording.seal = Seal(session)
     return session, recorder, Path(portrait).stem

@@ -53,6 +53,15 @@ class Decimator:
         return out
 
 
+def open_voice(settings: VoiceSettings) -> Voice:
+    """Return the voice of the microphone that the settings name; `start` opens it. Raises BadInput where microphones
+    cannot be used, MicrophoneLost when there is none of that name now."""
+    from ..capture.microphone import Microphone, choose_microphone
+
+    choose_microphone(settings.microphone)
+    return Voice(Microphone(settings.microphone), settings)
+
+
 class Voice:
     """Hears one microphone from `start` to `close`. `fuse` is called by the thread that tracks, `look` before it; all
     else by any thread.
