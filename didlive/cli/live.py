@@ -67,10 +67,6 @@ def run(args: argparse.Namespace) -> int:
     session, recorder, title = _prepare(args, settings)
     try:
         session.start()
-        if settings.voice.enabled:
-            from ..voice.live import open_voice
-
-            session.set_voice(open_voice(settings.voice))
         if recorder is not None and settings.output.take:
             from ..take import SUFFIX, TakeWriter
 
@@ -151,6 +147,10 @@ def _prepare(args: argparse.Namespace, settings: Settings) -> tuple[Session, Any
     sinks = [recorder] if recorder is not None else []
     session = Session(settings, camera, tracker_of(spec), actor, sinks)
     session.follow(not alone)
+    if settings.voice.enabled:
+        from ..voice.live import open_voice
+
+        session.set_voice(open_voice(settings.voice))
     if isinstance(recording, FileSink) and recording.path.suffix.lower() in KINDS and settings.output.credentials:
         recording.seal = Seal(session)
     return session, recorder, Path(portrait).stem
