@@ -8,7 +8,8 @@ Inputs, float32 unless said (H = W = size; px have their centres at integers):
 - overlay (1, H, W, 4) uint8 RGBA, straight alpha: eyes and mouth as the CPU drew them, 0 elsewhere;
 - matrices (4, 2, 3): crop px to picture px of mouth, left eye, right eye, face; inverses (4, 2, 3): the other way;
 - mouth_guide (1, G, 96, 128), eyes_guide (2, G, 64, 64), face_guide (1, G, 64, 64): the drawn guides, -1..1;
-- mouth_feather (1, 1, 96, 128), eyes_feather (2, 1, 64, 64), face_feather (1, 1, 64, 64): weight 0..1 of the residual.
+- mouth_feather (1, 1, 96, 128), eyes_feather (2, 1, 64, 64), face_feather (1, 1, 64, 64): weight 0..1 of the residual;
+  where mouth and eyes have weight, the face's gives way.
 
 Output: image (1, H, W, 3) uint8 RGB. GridSample is always float32: a float16 grid resolves a quarter px at 1024.
 """
@@ -144,17 +145,22 @@ def _crop(g: _Graph, image: str, name: str, size: int) -> str:
     return g.node("Concat", both, f"{name}_guide", axis=1)
 
 
-def _paste(g: _Graph, image: str, name: str, size: int) -> str:
-    """Add a crop's residual to the picture."""
+def _residual(g: _Graph, name: str, total: str, size: int) -> str:
+    """Lay a crop's residual over the total of the ones before it, as far as its feather says: (1, 3, H, W)."""
     height, width, _ = CROPS[name]
-    residual = g.node("Mul", f"refiner/{name}_out", f"{name}_feather")
+    drawn = g.node("Mul", f"refiner/{name}_out", f"{name}_feather")
+    layer = g.node("Concat", drawn, f"{name}_feather", axis=1)
     low, high = _AFFINE_ROWS[name]
     pixels = _centres(size), _centres(size)
     for row in range(low, high):
-        part = residual if high - low == 1 else g.cut(residual, row - low, row - low + 1, 0)
-        grid = g.place("inverses", (row, row + 1), pixels, (width, height))
-        image = g.node("Add", image, g.sample(part, grid, padding="zeros"))
-    return image
+        part = layer if high - low == 1 else g.cut(layer, row - low, row - low + 1, 0)
+        placed = g.sample(part, g.place("inverses", (row, row + 1), pixels, (width, height)), padding="zeros")
+        colour = g.cut(placed, 0, 3, 1)
+        if total:
+            rest = g.node("Sub", g.constant(1.0), g.cut(placed, 3, 4, 1))
+            colour = g.node("Add", colour, g.node("Mul", total, rest))
+        total = colour
+    return total
 
 
 def inputs(refiner: Mapping[str, tuple[int, ...]], size: int) -> dict[str, tuple[int, ...]]:
@@ -188,9 +194,10 @@ def generator(refiner: bytes, size: int) -> bytes:
     for name in CROPS:
         g.node("Identity", _crop(g, image, name, size), output=f"refiner/{name}")
     g.nodes.extend(inner.graph.node)
-    # From coarse to fine: the folds of the face first, then mouth and eyes.
-    for name in reversed(CROPS):
-        image = _paste(g, image, name, size)
+    total = ""
+    for name in ("face", "mouth", "eyes"):
+        total = _residual(g, name, total, size)
+    image = g.node("Add", image, total)
     levels = g.node("Mul", g.node("Clip", image, g.constant(0.0), g.constant(1.0)), g.constant(255.0))
     levels = g.node("Transpose", g.node("Round", levels), perm=[0, 2, 3, 1])
     g.node("Cast", levels, output="image", to=TensorProto.UINT8)

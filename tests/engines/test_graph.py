@@ -44,12 +44,15 @@ def by_hand(refiner: bytes, feeds: dict[str, Array], size: int) -> np.ndarray:
         both = np.concatenate([np.stack(cut).transpose(0, 3, 1, 2), feeds[f"{name}_own"]], 1) * 2 - 1
         crops[name] = np.concatenate([both, feeds[f"{name}_guide"]], 1).astype(np.float32)
     residuals = open_ort("refiner", "fp32", refiner).run(crops)
-    for name in reversed(CROPS):
-        change = residuals[f"{name}_out"] * feeds[f"{name}_feather"]
-        for part, row in zip(change, rows[name], strict=True):
-            image += cv2.warpAffine(np.ascontiguousarray(part.transpose(1, 2, 0)), feeds["inverses"][row], (size, size),
+    total = np.zeros_like(image)
+    for name in ("face", "mouth", "eyes"):
+        weight = feeds[f"{name}_feather"]
+        layers = np.concatenate([residuals[f"{name}_out"] * weight, weight], 1).transpose(0, 2, 3, 1)
+        for layer, row in zip(layers, rows[name], strict=True):
+            placed = cv2.warpAffine(np.ascontiguousarray(layer), feeds["inverses"][row], (size, size),
                                     flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+            total = total * (1 - placed[:, :, 3:]) + placed[:, :, :3]
+    return np.round(np.clip(image + total, 0, 1) * 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("size", SIZES)
