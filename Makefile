@@ -69,5 +69,5 @@ $(VENV)/.run-ready: $(PINS) | $(VENV)/.made
 
 $(VENV)/.test-ready: $(PINS) | $(VENV)/.made
 	@echo "Installing didlive and its test tools into $(VENV); the first time this takes some minutes."
-	@$(PIP) --editable ".[ui,evaluate,virtualcam,openvino,rtx,dev]"
+	@$(PIP) --editable ".[ui,evaluate,virtualcam,train,openvino,rtx,dev]"
 	@touch $@ $(VENV)/.run-ready

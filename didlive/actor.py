@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engines import EngineFailed, open_engine
+
 from .composite import AUTO, Compositor, crop_target, lay_out
 from .errors import BadInput
 from .geometry import head_box
@@ -68,13 +70,36 @@ def prepare_actor(portrait: Path | str | Portrait, settings: Settings, *, face: 
     shown = chosen if alpha and settings.output.background == "picture" else flattened(chosen)
     output = own_size(chosen, settings.output)
     fitted = fit(shown, output)
-    drawer: Generator = generator if generator is not None else load(GENERATORS, settings.generator)()
+    drawer, note = (generator, "") if generator is not None else open_generator(settings)
+    if note:
+        fitted = replace(fitted, warnings=(*fitted.warnings, note))
     source = drawer.prepare(fitted)
     # The still portrait answers to nothing.
     answers = calibrate and settings.generator != "still"
     response = probe(fitted, drawer, source) if answers else Response()
     original = Original(fitted if shown is chosen else fit(chosen, output), fitted, source)
     return _composed(original, drawer, response, output, alpha)
+
+
+def repeatable(settings: Settings) -> Settings:
+    """Return the settings for work that may take its time: the engine that always gives the same pixels, unless the
+    user named one."""
+    return replace(settings, engine="exact") if settings.engine == "auto" else settings
+
+
+def open_generator(settings: Settings) -> tuple[Generator, str]:
+    """Return the generator that the settings name, on the engine that they name; and a line for people when the
+    refiner's network does not run here and the plain warp draws."""
+    if settings.generator != "refine":
+        return load(GENERATORS, settings.generator)(), ""
+    from .generate.refine import RefineGenerator
+
+    try:
+        exact = settings.engine == "exact"
+        engine = open_engine("refiner", "ort" if exact else settings.engine, precision="fp32" if exact else None)
+    except EngineFailed as error:
+        return load(GENERATORS, "warp")(), f"drawn without the refiner: {error}"
+    return RefineGenerator(engine), ""
 
 
 def recomposed(actor: Actor, settings: Settings) -> Actor:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import wording
-from .actor import Actor, prepare_actor
+from .actor import Actor, prepare_actor, repeatable
 from .capture.listing import open_camera
 from .consent import Ledger
 from .credentials import sign, used
@@ -181,7 +181,7 @@ def animate_frames(portrait: Path | str | Actor, driving: Path | str | Performan
     First the whole clip is tracked (only numbers are kept), then it is decoded a second time beside the drawing.
     """
     performance = driving if isinstance(driving, Performance) else None
-    actor = portrait if isinstance(portrait, Actor) else prepare_actor(portrait, settings, face=face)
+    actor = portrait if isinstance(portrait, Actor) else prepare_actor(portrait, repeatable(settings), face=face)
     if performance is None:
         performance = track_clip(Path(str(driving)), max_frames=max_frames, progress=progress)
     drivers: Iterator[Frame | None] = iter([None] * len(performance.order))
@@ -247,7 +247,7 @@ def animate(portrait: Path | str, driving: Path | str | Take, out: Path | str, s
     behind = settings.output.background
     transparent = out.suffix.lower() != ".mp4" and (behind == "transparent"
                                                     or (behind == "picture" and chosen.alpha is not None))
-    actor = prepare_actor(chosen, settings, alpha=transparent)
+    actor = prepare_actor(chosen, repeatable(settings), alpha=transparent)
     width, height = actor.compositor.size
     # Opened once for trial: what cannot be written shall be known before a long clip is tracked.
     if take is None:

@@ -12,6 +12,7 @@ import numpy as np
 from .composite import Layout, lay_out
 from .errors import BadInput
 from .generate.matte import Matte, fill_background, fill_holes
+from .generate.refine import RefineSource
 from .generate.warp import WarpSource, person_coverage
 from .geometry import head_box
 from .portrait import load_image
@@ -209,6 +210,9 @@ def restaged(source: Source, generator: Generator, stage: Portrait, cutout: Cuto
     A warp gets other colours in the same layers: nothing is left to do per frame, and no rim of the old background can
     show. Other generators prepare the staged portrait anew.
     """
+    if isinstance(source, RefineSource):
+        warp = restaged(source.warp, generator, stage, cutout, backdrop)
+        return dataclasses.replace(source, warp=warp) if isinstance(warp, WarpSource) else generator.prepare(stage)
     if not isinstance(source, WarpSource):
         return generator.prepare(stage)
     height, width = source.matte.background.shape[:2]

@@ -159,7 +159,7 @@ class Renderer:
         """What draws now, and on what: for example `warp on CPU`."""
         if self._cast is None or self.problem:
             return "still portrait"
-        return f"{type(self._cast.actor.generator).__name__.removesuffix('Generator').lower()} on CPU"
+        return self._cast.actor.generator.provider
 
     def render(self, motion: Motion | None, stamp: Stamp) -> Frame:
         """Return the portrait in this motion; None: the portrait at rest, with `stamp`.

@@ -54,8 +54,10 @@ class Source(Protocol):
 
 class Generator(Protocol):
     """Draws a portrait in motion. `prepare` does all the slow work once; `generate` is pure: same source and drive,
-    same pixels. The patch of a neutral drive equals the portrait."""
+    same pixels. The patch of a neutral drive equals the portrait. `provider` says what draws, and on what."""
 
+    @property
+    def provider(self) -> str: ...
     def prepare(self, portrait: Portrait) -> Source: ...
     def generate(self, source: Source, drive: Drive) -> Patch: ...
 

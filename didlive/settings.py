@@ -204,6 +204,9 @@ class WindowSettings:
     performer: str = setting("", "the performer's profile in use; empty: calibrated at each start")
 
 
+ENGINES = ("auto", "exact", "ort", "openvino", "coreml", "cuda", "tensorrt_rtx", "tensorrt")
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything."""
@@ -215,7 +218,9 @@ class Settings:
     voice: VoiceSettings = field(default_factory=VoiceSettings)
     motion_out: MotionOutSettings = field(default_factory=MotionOutSettings)
     window: WindowSettings = field(default_factory=WindowSettings)
-    generator: str = setting("warp", "how the portrait is drawn", choices=("warp", "still"))
+    generator: str = setting("warp", "how the portrait is drawn", choices=("refine", "warp", "still"))
+    engine: str = setting("auto", "what runs the refiner's network; auto: the fastest here, exact: the same pixels "
+                          "everywhere", choices=ENGINES)
 
 
 def check(value: Any, meta: Any, name: str) -> Any:

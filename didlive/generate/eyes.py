@@ -150,7 +150,7 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
     ring = landmarks[EYE_RINGS[side], :2]
     a, b = (landmarks[i, :2] for i in EYE_CORNERS[side])
     width = float(np.linalg.norm(a - b))
-    centre, radius = _iris(landmarks, side, width)
+    centre, radius = iris_disc(landmarks, side, width)
     reach = np.array([width * 0.95, width * 0.75])
     middle = (a + b) / 2
     x0, y0 = np.maximum(np.floor(middle - reach), 0).astype(int)
@@ -181,7 +181,8 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
                np.asarray(cv2.GaussianBlur(around, (0, 0), 1.0), dtype=np.float32))
 
 
-def _iris(landmarks: F32, side: int, width: float) -> tuple[F32, float]:
+def iris_disc(landmarks: F32, side: int, width: float) -> tuple[F32, float]:
+    """Return centre (2,) px and radius px of an iris, from landmarks (478, 3) px and the eye's width in px."""
     points = landmarks[IRISES[side], :2]
     radius = float(np.linalg.norm(points[1:] - points[0], axis=1).mean())
     return points[0].astype(np.float32), float(np.clip(radius, 0.14 * width, 0.30 * width))

@@ -13,7 +13,7 @@ from ..types import F32, U8
 from .eyes import polygon_mask
 from .matte import fill_holes
 from .raster import blend
-from .teeth import LOWER_MM, SPRITE_MM, UPPER_MM, Palette, draw_arch, draw_tongue, luma
+from .teeth import LOWER_MM, SPRITE_MM, UPPER_MM, Palette, Teeth, draw_arch, draw_tongue, luma
 
 FACE_WIDTH_MM = 140.0
 # How far the upper teeth reach below the resting lip line, and how far the lower ones stay below it.
@@ -106,7 +106,8 @@ def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32, smile
     """Build the layers for a crop (H, W, 3) RGB with landmarks (478, 3) px; smile: 0..1, what the portrait shows."""
     palette = read_palette(image, landmarks, white)
     ppm = float(np.linalg.norm(landmarks[234] - landmarks[454])) / FACE_WIDTH_MM
-    px_per_mm = float(np.clip(ppm * 1.4, 1.5, 8.0))
+    # In steps: the same drawing serves faces of about the same size.
+    px_per_mm = float(np.clip(np.ceil(ppm * 1.4 * 2) / 2, 1.5, 8.0))
     line = _lip_line(local) + np.array([0, SMILE_LIFT * smile], dtype=np.float32)
     unit = ppm / local.scale
     z = float(local.shape[[13, 14], 2].mean()) + 3.0 * unit
@@ -119,7 +120,7 @@ def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32, smile
         edge[1] = own.edge
         cavity = own.cavity or cavity
 
-    def arch(teeth: tuple[tuple[float, float], ...], colours: Palette, upper: bool) -> F32:
+    def arch(teeth: Teeth, colours: Palette, upper: bool) -> F32:
         return _soften(draw_arch(teeth, colours, px_per_mm, upper), image, landmarks, px_per_mm / ppm)
 
     lower_z, tongue_middle = z + 2.0 * unit, line + np.array([0, 9.0 * unit])
@@ -238,6 +239,20 @@ def _image_corners(low: np.ndarray, w: int, h: int, depth: float, local: HeadLoc
     return (((pixels - local.centre) @ local.rotation) / local.scale).astype(np.float32)
 
 
+def jaw_shift(local: HeadLocal, target: F32, turned: F32, centre: F32, scale: float) -> F32:
+    """Return (3,) head-local: how far the jaw bone of the target landmarks (478, 3) px went from the portrait's."""
+    moved = ((target[CHIN] - centre) @ turned) / (local.scale * scale)
+    # Teeth go with the jaw bone; the chin's skin moves a little more.
+    jaw = 0.85 * (moved - local.shape[CHIN])
+    jaw[0] *= 0.7
+    return jaw.astype(np.float32)
+
+
+def placed_corners(sprite: Sprite, shift: F32 | float, turned: F32, centre: F32, size: float) -> F32:
+    """Return (3, 2) px: where a sprite's corners are drawn, moved by `shift` (3,) head-local; size: px per unit."""
+    return (((sprite.corners + shift) @ turned.T) * size + centre)[:, :2].astype(np.float32)
+
+
 def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32, centre: F32, scale: float) -> None:
     """Draw the inside of the mouth into `out` (H, W, 3) in place, inside the target lips.
 
@@ -255,13 +270,10 @@ def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32
     x0, y0 = int(low[0]), int(low[1])
     mask = polygon_mask(ring, x0, y0, w, h)
     size = local.scale * scale
-    jaw_local = ((target[CHIN] - centre) @ turned) / size
-    # Teeth go with the jaw bone; the chin's skin moves a little more.
-    jaw = 0.85 * (jaw_local - local.shape[CHIN])
-    jaw[0] *= 0.7
+    jaw = jaw_shift(local, target, turned, centre, scale)
 
     def place(sprite: Sprite, shift: F32 | float = 0.0) -> F32:
-        points = (((sprite.corners + shift) @ turned.T) * size + centre)[:, :2] - [x0, y0]
+        points = placed_corners(sprite, shift, turned, centre, size) - [x0, y0]
         sh, sw = sprite.image.shape[:2]
         corners = np.array([[0, 0], [sw - 1, 0], [0, sh - 1]], dtype=np.float32)
         matrix = cv2.getAffineTransform(corners, points.astype(np.float32))

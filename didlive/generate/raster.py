@@ -105,3 +105,41 @@ def blend(layer: F32, mask: F32, out: U8, x0: int, y0: int) -> None:
                 for c in range(3):
                     value = out[y0 + y, x0 + x, c] * (1 - m) + layer[y, x, c] * m
                     out[y0 + y, x0 + x, c] = min(255, max(0, int(value + 0.5)))
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def add_residuals(out: U8, face: F32, mouth: F32, left: F32, right: F32, inverse: F32,
+                  box: tuple[int, int, int, int]) -> None:
+    """Add layers to `out` (H, W, 3) inside the box (x0, y0, x1, y1): the face's, under those of mouth and eyes.
+
+    Layers: (h, w, 4) float32, colour times weight and weight 0..1. inverse: (4, 2, 3) from px of `out` to px of face,
+    mouth, left and right layer.
+    """
+    x0, y0, x1, y1 = box
+    for y in range(y0, y1):
+        for x in range(x0, x1):
+            r, g, b = np.float32(0), np.float32(0), np.float32(0)
+            for k in range(4):
+                u = inverse[k, 0, 0] * x + inverse[k, 0, 1] * y + inverse[k, 0, 2]
+                v = inverse[k, 1, 0] * x + inverse[k, 1, 1] * y + inverse[k, 1, 2]
+                layer = face if k == 0 else mouth if k == 1 else left if k == 2 else right
+                if u < 0 or v < 0 or u >= layer.shape[1] - 1 or v >= layer.shape[0] - 1:
+                    continue
+                i, j = int(v), int(u)
+                fy, fx = v - i, u - j
+                p, q = (1 - fy) * (1 - fx), (1 - fy) * fx
+                s, t = fy * (1 - fx), fy * fx
+                a = p * layer[i, j, 3] + q * layer[i, j + 1, 3] + s * layer[i + 1, j, 3] + t * layer[i + 1, j + 1, 3]
+                if a < 1e-3:
+                    continue
+                keep = 1 - a if k > 0 else np.float32(1)
+                r = r * keep + (p * layer[i, j, 0] + q * layer[i, j + 1, 0] + s * layer[i + 1, j, 0]
+                                + t * layer[i + 1, j + 1, 0])
+                g = g * keep + (p * layer[i, j, 1] + q * layer[i, j + 1, 1] + s * layer[i + 1, j, 1]
+                                + t * layer[i + 1, j + 1, 1])
+                b = b * keep + (p * layer[i, j, 2] + q * layer[i, j + 1, 2] + s * layer[i + 1, j, 2]
+                                + t * layer[i + 1, j + 1, 2])
+            if r != 0 or g != 0 or b != 0:
+                out[y, x, 0] = min(255, max(0, int(out[y, x, 0] + r + 0.5)))
+                out[y, x, 1] = min(255, max(0, int(out[y, x, 1] + g + 0.5)))
+                out[y, x, 2] = min(255, max(0, int(out[y, x, 2] + b + 0.5)))

@@ -19,6 +19,8 @@ class StillSource:
 class StillGenerator:
     """Draws the portrait unmoved, whatever the drive."""
 
+    provider = "still portrait"
+
     def prepare(self, portrait: Portrait) -> StillSource:
         """Wrap the portrait."""
         return StillSource(portrait)

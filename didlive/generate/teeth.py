@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -14,6 +15,8 @@ UPPER_MM = ((8.5, 10.2), (6.6, 8.8), (7.6, 9.6), (7.0, 8.2), (6.8, 7.6), (9.5, 7
 LOWER_MM = ((5.3, 8.6), (5.9, 8.8), (6.9, 9.6), (7.0, 8.2), (7.0, 7.6), (10.5, 7.0))
 ARCH_HALF_MM, ARCH_DEPTH_MM = 27.0, 34.0
 SPRITE_MM = (60.0, 30.0)
+
+Teeth = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,19 @@ def luma(rgb: F32) -> F32:
     return (rgb @ np.array([0.299, 0.587, 0.114], dtype=np.float32)).astype(np.float32)
 
 
-def draw_arch(teeth: tuple[tuple[float, float], ...], palette: Palette, px_per_mm: float, upper: bool) -> F32:
+def draw_arch(teeth: Teeth, palette: Palette, px_per_mm: float, upper: bool) -> F32:
     """Draw one dental arch as premultiplied RGBA over SPRITE_MM; the biting edge of the front teeth lies in the middle.
+    """
+    shares = _arch_shares(teeth, px_per_mm, upper)
+    rgb = shares[:, :, :1] * palette.tooth + shares[:, :, 1:2] * palette.lip
+    return np.concatenate([np.clip(rgb, 0, 255), shares[:, :, 2:] * 255], 2).astype(np.float32)
 
-    Crowns are drawn from the back to the front over a band of gum.
+
+@lru_cache(maxsize=8)
+def _arch_shares(teeth: Teeth, px_per_mm: float, upper: bool) -> F32:
+    """Return (h, w, 3): share of the tooth's colour, of the lip's colour, and coverage.
+
+    Crowns are drawn from the back to the front over a band of gum. The drawing is the same for every face.
     """
     k = 3
     scale = px_per_mm * k
@@ -49,8 +61,8 @@ def draw_arch(teeth: tuple[tuple[float, float], ...], palette: Palette, px_per_m
     y_mm = y_mm - (0.0055 if upper else 0.003) * x_mm * x_mm
     light = 1 - 0.62 * np.clip(np.abs(x_mm) / ARCH_HALF_MM, 0, 1) ** 2
     gum = np.clip((y_mm - 5.0) / 1.0, 0, 1) * np.clip((16 - y_mm) / 1.0, 0, 1) * (np.abs(x_mm) < ARCH_HALF_MM)
-    rgb = (gum * light * 0.86)[:, :, None] * (0.5 * palette.lip + 0.5 * palette.tooth)
-    alpha = gum.astype(np.float32)
+    tooth = gum * light * 0.86 * 0.5
+    lip, alpha = tooth.copy(), gum.astype(np.float32)
     crowns = []
     for side in (-1, 1):
         arc = 0.0
@@ -63,13 +75,14 @@ def draw_arch(teeth: tuple[tuple[float, float], ...], palette: Palette, px_per_m
             continue
         # The lateral incisor is a little shorter than its neighbours.
         u, v = (x_mm - middle) / half, (y_mm - (0.5 if upper and width < 6.7 < abs(middle) else 0.0)) / height
-        body = _tooth_shape(u, v)[:, :, None]
+        body = _tooth_shape(u, v)
         tip = 1 - 0.05 * np.clip(1 - v / 0.15, 0, 1)
         shade = (1 - 0.13 * np.abs(u) ** 3) * (1 - 0.12 * np.clip(v, 0, 1) ** 2) * tip
-        rgb = rgb * (1 - body) + body * (shade * light)[:, :, None] * palette.tooth
-        alpha = np.maximum(alpha, body[:, :, 0])
-    image = np.concatenate([np.clip(rgb, 0, 255), alpha[:, :, None] * 255], 2).astype(np.float32)
+        tooth = tooth * (1 - body) + body * shade * light
+        lip = lip * (1 - body)
+        alpha = np.maximum(alpha, body)
     size = (max(4, round(w / k)), max(4, round(h / k)))
+    image = np.dstack([tooth, lip, alpha]).astype(np.float32)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 

@@ -40,6 +40,8 @@ class WarpSource:
 class WarpGenerator:
     """Moves the portrait's own pixels; runs on one CPU core."""
 
+    provider = "warp on CPU"
+
     def prepare(self, portrait: Portrait) -> WarpSource:
         """Cut the crop, split person from background, build mesh, eyes and mouth."""
         height, width = portrait.image.shape[:2]

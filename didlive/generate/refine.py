@@ -1,0 +1,120 @@
+"""The `refine` generator: the warp, and a trained network that adds what no warp knows - teeth, lids, folds, light."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from functools import cache
+
+import cv2
+import numpy as np
+
+from engines import Engine, EngineFailed, open_engine
+
+from ..types import F32, U8, Drive, Patch, Portrait
+from .canonical import EYE, FACE, MOUTH, Reference, Region, Views, make_reference, pose_of, still_pose, views
+from .raster import add_residuals
+from .warp import WarpGenerator, WarpSource
+
+_log = logging.getLogger(__name__)
+# Nothing is added where the portrait's own pixels are right: below the first, the landmarks of a region (RMS, mm) have
+# not moved; above the second they have.
+STILL_MM, MOVED_MM = 0.15, 0.7
+# Width in px over which a crop fades out at its border.
+BORDER_PX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RefineSource:
+    """A portrait prepared for the warp, and its own canonical crops."""
+
+    warp: WarpSource
+    reference: Reference
+
+    @property
+    def portrait(self) -> Portrait:
+        return self.warp.portrait
+
+
+class RefineGenerator:
+    """Refines what the warp drew by `engine`, a network with the regions mouth, eyes and face; by default the one that
+    ships with didlive, on the CPU. Raises EngineFailed when it cannot be opened. An engine that fails in a show is not
+    asked again: the plain warp goes on."""
+
+    def __init__(self, engine: Engine | None = None) -> None:
+        self.engine = engine if engine is not None else open_engine("refiner", "ort", precision="fp32")
+        self.failure = ""
+        self._warp = WarpGenerator()
+
+    @property
+    def provider(self) -> str:
+        if self.failure:
+            return f"{self._warp.provider} ({self.failure})"
+        return f"refined warp, {self.engine.provider}"
+
+    def prepare(self, portrait: Portrait) -> RefineSource:
+        """Prepare the warp and cut the portrait's own crops."""
+        return self.adopt(self._warp.prepare(portrait))
+
+    def adopt(self, source: WarpSource) -> RefineSource:
+        """Make a source out of one that the warp prepared."""
+        h, w = source.identity_x.shape
+        crop = np.ascontiguousarray(source.portrait.image[source.y:source.y + h, source.x:source.x + w])
+        pose = still_pose(source.landmarks, source.local)
+        return RefineSource(source, make_reference(crop, pose, source.local, source.mouth))
+
+    def generate(self, source: RefineSource, drive: Drive) -> Patch:
+        """Draw the crop for one drive."""
+        patch = self._warp.generate(source.warp, drive)
+        if self.failure:
+            return patch
+        seen = views(patch.image, pose_of(drive, source.warp), source.reference)
+        gates = [min(max((moved - STILL_MM) / (MOVED_MM - STILL_MM), 0.0), 1.0) for moved in seen.moved]
+        if max(gates) > 0:
+            try:
+                paste(patch.image, seen, gates, self.engine.run(network_input(seen)))
+            except EngineFailed as error:
+                self.failure = f"the refiner failed: {error}"
+                _log.warning("%s", self.failure)
+        return replace(patch, stamp=drive.stamp.mark("generate"))
+
+
+def network_input(seen: Views) -> dict[str, F32]:
+    """Return the crops as the network takes them: (N, C, H, W) float32, -1..1."""
+
+    def planes(*crops: U8) -> F32:
+        return np.stack(crops).astype(np.float32) * np.float32(1 / 127.5) - np.float32(1)
+
+    return {"mouth": planes(seen.mouth), "eyes": planes(*seen.eyes), "face": planes(seen.face)}
+
+
+def paste(image: U8, seen: Views, gates: list[float], drawn: dict[str, F32]) -> None:
+    """Add the network's residuals (units of 0..1) to the warp's picture (H, W, 3) in place, each as far as its region
+    moved (gates 0..1): the face's everywhere but where mouth and eyes have their own."""
+    skin = seen.face[6].astype(np.float32) / 255
+    layers = [_layer(drawn["face_out"][0], cv2.GaussianBlur(skin, (0, 0), 2.0) * skin * window(FACE) * gates[3]),
+              _layer(drawn["mouth_out"][0], window(MOUTH) * gates[0]),
+              _layer(drawn["eyes_out"][0], window(EYE) * gates[1]),
+              _layer(drawn["eyes_out"][1], window(EYE) * gates[2])]
+    mouth, left, right, face = seen.matrices
+    inverse = np.stack([cv2.invertAffineTransform(m) for m in (face, mouth, left, right)]).astype(np.float32)
+    corners = np.array([[0, FACE.width, 0, FACE.width], [0, 0, FACE.height, FACE.height]], np.float32)
+    box = face[:, :2] @ corners + face[:, 2:]
+    low = np.maximum(np.floor(box.min(1)).astype(int), 0)
+    high = np.minimum(np.ceil(box.max(1)).astype(int) + 1, [image.shape[1], image.shape[0]])
+    add_residuals(image, *layers, inverse, (int(low[0]), int(low[1]), int(high[0]), int(high[1])))
+
+
+def _layer(residual: F32, weight: F32) -> F32:
+    """(h, w, 4): residual in units of 0..255 times weight, and weight."""
+    return np.dstack([residual.transpose(1, 2, 0) * (255 * weight[:, :, None]), weight]).astype(np.float32)
+
+
+@cache
+def window(region: Region) -> F32:
+    """Return (H, W) weights: 1 inside, a raised cosine down to 0 at the border."""
+    def side(length: int) -> F32:
+        away = np.minimum(np.arange(length), np.arange(length)[::-1]) / BORDER_PX
+        return (0.5 - 0.5 * np.cos(np.pi * np.clip(away, 0, 1))).astype(np.float32)
+
+    return side(region.height)[:, None] * side(region.width)[None, :]

@@ -1,0 +1,1 @@
+"""Training of the networks that didlive ships; the only home of torch."""

@@ -1,0 +1,53 @@
+"""What a good refinement is, as losses over crops. Pictures are 0..1 RGB (N, 3, H, W), weights (N, 1, H, W)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .nets import IdentityEncoder, PatchDiscriminator
+
+
+def weighted_l1(drawn: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Mean absolute difference, heavier where it matters."""
+    return ((drawn - truth).abs() * weight).mean() / weight.mean()
+
+
+def gradient_l1(drawn: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """The same of the differences of neighbouring pixels: edges in the right place count as much as colours."""
+    delta = drawn - truth
+    across = (delta[..., 1:] - delta[..., :-1]).abs() * weight[..., 1:]
+    down = (delta[..., 1:, :] - delta[..., :-1, :]).abs() * weight[..., 1:, :]
+    return (across.mean() + down.mean()) / weight.mean()
+
+
+def feature_l1(encoder: IdentityEncoder, drawn: Tensor, truth: Tensor) -> Tensor:
+    """Distance in the identity encoder's features, each layer in units of the truth's own size."""
+    total = drawn.new_zeros(())
+    for a, b in zip(encoder.features(2 * drawn - 1), encoder.features(2 * truth - 1), strict=True):
+        total = total + (a - b.detach()).abs().mean() / b.detach().abs().mean().clamp_min(1e-4)
+    return total / len(encoder.layers)
+
+
+def critic_loss(critic: nn.Module, drawn: Tensor, truth: Tensor, guide: Tensor) -> Tensor:
+    """Hinge loss of a PatchDiscriminator (Lim & Ye 2017); both pictures come with their guide."""
+    real, _ = critic(torch.cat([2 * truth - 1, guide], 1))
+    fake, _ = critic(torch.cat([2 * drawn.detach() - 1, guide], 1))
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def fooling_loss(critic: PatchDiscriminator, drawn: Tensor, truth: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the adversarial loss of the refiner and its feature matching loss (Wang et al. 2018)."""
+    fake, seen = critic(torch.cat([2 * drawn - 1, guide], 1))
+    with torch.no_grad():
+        _, wanted = critic(torch.cat([2 * truth - 1, guide], 1))
+    matching = torch.stack([F.l1_loss(a, b) for a, b in zip(seen, wanted, strict=True)]).mean()
+    return -fake.mean(), matching
+
+
+def contrastive(a: Tensor, b: Tensor, temperature: float = 0.1) -> Tensor:
+    """NT-Xent (Chen et al. 2020) over unit vectors (N, D): row i of `a` and of `b` are one person, all others not."""
+    logits = a @ b.T / temperature
+    wanted = torch.arange(len(a), device=a.device)
+    return (F.cross_entropy(logits, wanted) + F.cross_entropy(logits.T, wanted)) / 2

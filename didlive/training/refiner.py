@@ -1,0 +1,193 @@
+"""Training of the refiner, region by region: first to restore, then to please a critic as well."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import BadInput
+from .batches import Batch, Loader
+from .identity import load_identity
+from .loop import (
+    Average,
+    Clock,
+    Log,
+    choose_device,
+    join_others,
+    load_state,
+    optimiser_state,
+    restore_optimiser,
+    save_state,
+    shared,
+)
+from .losses import critic_loss, feature_l1, fooling_loss, gradient_l1, weighted_l1
+from .nets import PatchDiscriminator, Refiner
+from .sheets import save_sheet
+from .synth import Samples
+
+TERMS = ("l1", "gradient", "features", "steady", "fooling", "matching", "critic")
+
+
+@dataclass(frozen=True, slots=True)
+class RefinerConfig:
+    """region: mouth, eyes or face. minutes: wall-clock budget of this region in all. adversarial_from: share of it
+    after which the critic has a say. The weights of the losses follow. report_s: seconds between reports."""
+
+    region: str = "mouth"
+    minutes: float = 60.0
+    batch: int = 8
+    rate: float = 6e-4
+    adversarial_from: float = 0.6
+    gradient: float = 1.0
+    features: float = 0.15
+    adversarial: float = 0.02
+    matching: float = 0.3
+    steady: float = 0.3
+    seed: int = 1
+    threads: int = 0
+    report_s: float = 120.0
+
+    @staticmethod
+    def of(values: dict[str, Any]) -> RefinerConfig:
+        """Build from a TOML table. Raises BadInput for unknown names."""
+        unknown = set(values) - {f.name for f in fields(RefinerConfig)}
+        if unknown:
+            raise BadInput(f"unknown training setting: {', '.join(sorted(unknown))}")
+        return RefinerConfig(**values)
+
+
+class Trainer:
+    """One region's net, its critic, and everything that goes on with them."""
+
+    def __init__(self, config: RefinerConfig, samples: list[Samples], trial: list[Samples], out: Path) -> None:
+        self.config, self.out = config, out
+        self.device = choose_device()
+        self.rank, self.world = join_others(self.device)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        torch.manual_seed(config.seed)
+        self.loader = Loader(samples, config.region, self.device, config.seed * 1000 + self.rank)
+        self.trial = Loader(trial, config.region, self.device, 0)
+        self.net: nn.Module = getattr(Refiner(), config.region).to(self.device)
+        self.critic = PatchDiscriminator(self.loader.plain(np.array([0])).x.shape[1] - 3).to(self.device)
+        self.encoder = load_identity(out / "identity.safetensors", self.device)
+        self.average = Average(self.net)
+        self.ours = torch.optim.Adam(self.net.parameters(), config.rate, betas=(0.9, 0.99))
+        self.theirs = torch.optim.Adam(self.critic.parameters(), config.rate / 2, betas=(0.5, 0.99))
+        self.step, self.clock = 0, Clock(config.minutes)
+        if self.path.exists():
+            self._resume()
+        self._net, self._judged = shared(self.net, self.world), shared(self.critic, self.world)
+
+    @property
+    def path(self) -> Path:
+        return self.out / f"{self.config.region}.safetensors"
+
+    def _resume(self) -> None:
+        parts, facts = load_state(self.path)
+        self.net.load_state_dict(parts["net"])
+        self.critic.load_state_dict(parts["critic"])
+        restore_optimiser(self.ours, parts["ours"])
+        restore_optimiser(self.theirs, parts.get("theirs", {}))
+        self.average.weights = {n: v.to(self.device) for n, v in parts["average"].items()}
+        self.step = self.average.steps = int(str(facts["step"]))
+        self.clock.spent_s = float(str(facts["seconds"]))
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        if self.rank == 0:
+            save_state(self.path, {"net": self.net.state_dict(), "critic": self.critic.state_dict(),
+                                   "ours": optimiser_state(self.ours), "theirs": optimiser_state(self.theirs),
+                                   "average": self.average.weights},
+                       {"step": self.step, "seconds": self.clock.elapsed_s, "config": asdict(self.config)})
+
+    def run(self, report: Callable[[str, float], None]) -> None:
+        """Train until the budget is spent; reports, checkpoints and sheets on the way."""
+        log = Log(self.out / f"{self.config.region}.csv")
+        next_report = self.clock.elapsed_s + self.config.report_s
+        while self.clock.share < 1:
+            terms = self._once()
+            if self.clock.elapsed_s >= next_report or self.clock.share >= 1:
+                next_report = self.clock.elapsed_s + self.config.report_s
+                row = {"step": float(self.step), "seconds": self.clock.elapsed_s,
+                       **{name: value.item() for name, value in terms.items()}, **self.judge()}
+                if self.rank == 0:
+                    log.write(row)
+                    report(f"{self.config.region} step {self.step}: held-out L1 {row['drawn']:.4f}, warp "
+                           f"{row['warp']:.4f}", self.clock.share)
+                self.save()
+
+    def _once(self) -> dict[str, Tensor]:
+        config = self.config
+        for optimiser in (self.ours, self.theirs):
+            for group in optimiser.param_groups:
+                group["lr"] = self.clock.rate(config.rate if optimiser is self.ours else config.rate / 2)
+        batch = self.loader.draw(config.batch)
+        half = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else contextlib.nullcontext()
+        with half:
+            drawn = batch.warped + self._net(batch.x).float()
+            terms = self._terms(batch, drawn)
+            loss = torch.stack(list(terms.values())).sum()
+        self.ours.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.ours.step()
+        self.average.update(self.net)
+        if self._critic_speaks():
+            with half:
+                terms["critic"] = critic_loss(self._judged, drawn.detach().clamp(0, 1), batch.truth, batch.guide)
+            self.theirs.zero_grad(set_to_none=True)
+            terms["critic"].backward()
+            self.theirs.step()
+        self.step += 1
+        return dict.fromkeys(TERMS, loss.new_zeros(())) | terms
+
+    def _critic_speaks(self) -> bool:
+        return self.clock.share >= self.config.adversarial_from and self.config.adversarial > 0
+
+    def _terms(self, batch: Batch, drawn: Tensor) -> dict[str, Tensor]:
+        config = self.config
+        terms = {"l1": weighted_l1(drawn, batch.truth, batch.weight),
+                 "gradient": config.gradient * gradient_l1(drawn, batch.truth, batch.weight)}
+        if self.step % 2 == 0:
+            terms["features"] = 2 * config.features * feature_l1(self.encoder, drawn, batch.truth)
+        if self.step % 8 == 0:
+            terms["steady"] = config.steady * self._unsteadiness(batch, drawn)
+        if self._critic_speaks():
+            fooling, matching = fooling_loss(self.critic, drawn, batch.truth, batch.guide)
+            terms |= {"fooling": config.adversarial * fooling, "matching": config.matching * matching}
+        return terms
+
+    def _unsteadiness(self, batch: Batch, drawn: Tensor) -> Tensor:
+        """How much the picture changes beyond a move when the crop moves by a pixel and the camera's noise changes."""
+        dx, dy = (int(v) for v in torch.randint(-1, 2, (2,)))
+        x = batch.x.roll((dy, dx), (2, 3))
+        noisy = torch.cat([x[:, :3] + 0.01 * torch.randn_like(x[:, :3]), x[:, 3:]], 1)
+        again = (noisy[:, :3] + 1) / 2 + self._net(noisy).float()
+        return F.l1_loss(again[..., 2:-2, 2:-2], drawn.roll((dy, dx), (2, 3))[..., 2:-2, 2:-2])
+
+    @torch.no_grad()
+    def judge(self) -> dict[str, float]:
+        """Return the mean absolute error of warp and refined picture on people held out, where it matters."""
+        kept = {name: value.clone() for name, value in self.net.state_dict().items()}
+        self.net.load_state_dict(self.average.weights)
+        sums = np.zeros(3)
+        for rows in np.array_split(np.arange(min(len(self.trial), 240)), 15):
+            batch = self.trial.plain(rows)
+            drawn = (batch.warped + self.net(batch.x)).clamp(0, 1)
+            focus = batch.weight - 1 if self.config.region != "face" else batch.weight
+            sums += [float((focus * (p - batch.truth).abs().mean(1, keepdim=True)).sum())
+                     for p in (batch.warped, drawn)] + [float(focus.sum())]
+        if self.rank == 0:
+            batch = self.trial.plain(np.arange(24))
+            save_sheet(self.out / f"{self.config.region}.png", batch, (batch.warped + self.net(batch.x)).clamp(0, 1))
+        self.net.load_state_dict(kept)
+        return {"warp": sums[0] / sums[2], "drawn": sums[1] / sums[2]}

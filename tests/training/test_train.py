@@ -1,0 +1,188 @@
+"""Training: losses, checkpoints, and short real runs of every command."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from didlive.cli import main
+from didlive.errors import BadInput
+from didlive.generate.canonical import EYE, FACE, MOUTH
+from didlive.training.batches import Loader
+from didlive.training.export import SHAPES, export_refiner, load_refiner
+from didlive.training.loop import Average, Clock, load_state, save_state
+from didlive.training.losses import contrastive, feature_l1, gradient_l1, weighted_l1
+from didlive.training.nets import IdentityEncoder, PatchDiscriminator, Refiner, RegionNet
+from didlive.training.refiner import RefinerConfig, Trainer
+from didlive.training.synth import load_samples, synthesise
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def samples(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("samples")
+    synthesise(prepared, folder / "s", 12, True, 4, 1, lambda done, total: None)
+    return folder / "s"
+
+
+@pytest.fixture(scope="module")
+def run(prepared: Path, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an identity encoder and a mouth, trained for seconds by the commands."""
+    out = tmp_path_factory.mktemp("run")
+    common = ["--samples", str(samples), "--out", str(out), "--threads", "1"]
+    assert main(["train", "identity", str(prepared), *common, "--minutes", "0.03"]) == 0
+    config = out / "config.toml"
+    config.write_text("[mouth]\nbatch = 2\nadversarial_from = 0.3\nreport_s = 1.0\n", encoding="utf-8")
+    assert main(["train", "refiner", *common, "--held-out", str(samples), "--minutes", "0.12",
+                 "--config", str(config)]) == 0
+    return out
+
+
+def test_training_begins_at_the_plain_warp():
+    net = Refiner()
+    out = net(*(torch.randn(shape) for shape in SHAPES.values()))
+    assert all(not value.any() for value in out)
+    assert [tuple(value.shape[1:]) for value in out] == [(3, r.height, r.width) for r in (MOUTH, EYE, FACE)]
+
+
+def test_every_weight_of_a_region_learns():
+    net = RegionNet(MOUTH.channels, 16)
+    for step in range(2):  # The last layer starts at zero: what lies before it learns from the second step on.
+        net(torch.randn(1, MOUTH.channels, 32, 32)).sub(0.5).square().mean().backward()
+        if step == 0:
+            with torch.no_grad():
+                for value in net.parameters():
+                    value += 0.01 * torch.randn_like(value)
+            net.zero_grad()
+    assert all(value.grad is not None and value.grad.abs().sum() > 0 for value in net.parameters())
+
+
+def test_losses_are_zero_for_the_truth_and_grow():
+    truth, weight = torch.rand(2, 3, 64, 64), torch.ones(2, 1, 64, 64)
+    encoder = IdentityEncoder(8)
+    for loss in (weighted_l1, gradient_l1):
+        assert loss(truth, truth, weight) == 0
+        noisy = truth + 0.01 * torch.randn_like(truth)
+        assert 0 < loss(noisy, truth, weight) < loss(torch.rand_like(truth), truth, weight)
+    assert feature_l1(encoder, truth, truth) == 0 < feature_l1(encoder, truth.flip(0), truth)
+
+
+def test_weight_moves_the_loss_to_where_it_matters():
+    truth = torch.zeros(1, 3, 8, 8)
+    drawn, weight = truth.clone(), torch.ones(1, 1, 8, 8)
+    drawn[..., :4] = 1
+    heavy = weight.clone()
+    heavy[..., :4] = 5
+    assert weighted_l1(drawn, truth, heavy) == pytest.approx(5 / 6) and weighted_l1(drawn, truth, weight) == 0.5
+
+
+def test_contrastive_loss_prefers_one_person_together():
+    a = torch.nn.functional.normalize(torch.randn(8, 16), dim=1)
+    assert contrastive(a, a) < contrastive(a, a.roll(1, 0))
+
+
+def test_critic_sees_guide_and_picture():
+    score, features = PatchDiscriminator(9)(torch.randn(1, 9, 96, 128))
+    assert tuple(score.shape[2:]) == (12, 16) and len(features) == 3
+
+
+def test_checkpoints_come_back_without_pickle(tmp_path: Path):
+    net = RegionNet(9, 16)
+    save_state(tmp_path / "x.safetensors", {"net": net.state_dict()}, {"step": 3})
+    parts, facts = load_state(tmp_path / "x.safetensors")
+    assert facts == {"step": 3} and all(torch.equal(parts["net"][n], v) for n, v in net.state_dict().items())
+    (tmp_path / "x.safetensors").write_bytes(b"broken")
+    with pytest.raises(BadInput, match="no checkpoint"):
+        load_state(tmp_path / "x.safetensors")
+
+
+def test_clock_goes_on_where_it_stopped():
+    clock = Clock(1.0, spent_s=30.0)
+    assert 0.5 <= clock.share < 0.51 and Clock(1.0, spent_s=90.0).share == 1
+    assert Clock(1.0, spent_s=59.9).rate(1.0) < 0.03 < 0.4 < Clock(1.0, spent_s=25.0).rate(1.0)
+
+
+def test_average_follows_slowly():
+    net = torch.nn.Linear(1, 1, bias=False)
+    average = Average(net, decay=0.9)
+    before = float(average.weights["weight"])
+    with torch.no_grad():
+        net.weight += 1
+    average.update(net)
+    assert before < float(average.weights["weight"]) <= before + 1
+
+
+def test_batches_hold_what_the_samples_hold(samples: Path):
+    loaded = load_samples([samples])
+    for region, channels in (("mouth", MOUTH.channels), ("eyes", EYE.channels), ("face", FACE.channels)):
+        loader = Loader(loaded, region, CPU, 1)
+        batch = loader.plain(np.array([3]))
+        crops = loaded[0].crops[region][3]
+        assert batch.x.shape[1] == channels
+        assert np.array_equal((batch.truth[0] * 255).round().numpy(), crops[0, :, :, -3:].transpose(2, 0, 1))
+        assert np.allclose(batch.warped[0].numpy() * 255, crops[0, :, :, :3].transpose(2, 0, 1), atol=0.01)
+        drawn = loader.draw(4)
+        assert drawn.x.abs().max() <= 1.001 and drawn.truth.min() >= 0 and drawn.truth.max() <= 1
+
+
+def test_a_run_learns_reports_and_keeps(run: Path):
+    rows = list(csv.DictReader((run / "mouth.csv").open(encoding="utf-8")))
+    assert len(rows) >= 2 and float(rows[-1]["drawn"]) < float(rows[-1]["warp"])
+    assert float(rows[-1]["critic"]) > 0, "the critic never spoke"
+    assert (run / "mouth.png").stat().st_size > 10_000
+    parts, facts = load_state(run / "mouth.safetensors")
+    assert set(parts) == {"net", "critic", "ours", "theirs", "average"} and int(str(facts["step"])) > 3
+
+
+def test_a_finished_run_does_not_start_again(run: Path, samples: Path):
+    loaded = load_samples([samples])
+    trainer = Trainer(RefinerConfig(minutes=0.12, threads=1), loaded, loaded, run)
+    step = trainer.step
+    assert step > 3 and trainer.clock.share == 1
+    trainer.run(lambda text, share: None)
+    assert trainer.step == step
+
+
+def test_a_longer_run_goes_on_with_its_moments(run: Path, samples: Path):
+    loaded = load_samples([samples])
+    trainer = Trainer(RefinerConfig(minutes=60.0, threads=1), loaded, loaded, run)
+    moments = [state["exp_avg"].abs().sum() for state in trainer.ours.state_dict()["state"].values()]
+    assert len(moments) == len(list(trainer.net.parameters())) and sum(moments) > 0
+
+
+def test_what_is_exported_computes_the_same(run: Path, tmp_path: Path):
+    assert len(export_refiner(run, tmp_path / "r.onnx")) == 64
+    session = onnxruntime.InferenceSession(tmp_path / "r.onnx", providers=["CPUExecutionProvider"])
+    feeds = {name: torch.randn(shape) for name, shape in SHAPES.items()}
+    with torch.no_grad():
+        wanted = load_refiner(run)(*feeds.values())
+    found = session.run(None, {name: value.numpy() for name, value in feeds.items()})
+    assert np.abs(wanted[0].numpy()).max() > 1e-3, "the trained mouth draws nothing"
+    for a, b in zip(wanted, found, strict=True):
+        assert np.abs(a.numpy() - cast(np.ndarray, b)).max() < 1e-4
+
+
+def test_unknown_settings_and_missing_files_are_told(run: Path, samples: Path, tmp_path: Path,
+                                                     capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "c.toml").write_text("[mouth]\nspeed = 3\n", encoding="utf-8")
+    common = ["--samples", str(samples), "--held-out", str(samples), "--out", str(run)]
+    assert main(["train", "refiner", *common, "--config", str(tmp_path / "c.toml")]) == 2
+    assert "unknown training setting: speed" in capsys.readouterr().err
+    assert main(["train", "refiner", *common, "--config", str(tmp_path / "none.toml")]) == 2
+    assert main(["train", "export", str(tmp_path)]) == 2
+    assert main(["train", "prepare", str(tmp_path / "none"), "--out", str(tmp_path)]) == 2
