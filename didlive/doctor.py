@@ -37,11 +37,19 @@ _QT_PLUGIN = (
     " / 'Qt/plugins/platforms/libqxcb.so')) and 'loads'"
 )
 _VIRTUAL_CAMERA = "__import__('json').dumps(__import__('didlive.sinks.virtualcam', fromlist=['x']).report())"
+_NETWORKS = (
+    "__import__('json').dumps([[name, a.backend, a.precision, a.provider, round(a.ms, 1), a.reason] for name in "
+    "__import__('engines.weights', fromlist=['x']).catalogue() for a in "
+    "__import__('engines.select', fromlist=['x']).report(name)])"
+)
 EXTRA = {
     "cameras": _CAMERAS,
     "virtual camera": _VIRTUAL_CAMERA,
     "onnxruntime": "', '.join(__import__('onnxruntime').get_available_providers())",
     "tensorrt": "__import__('tensorrt').__version__",
+    "tensorrt-rtx-cu13": "__import__('tensorrt_rtx').__version__",
+    "onnxruntime-ep-openvino": "len(__import__('engines.openvino', fromlist=['x']).devices()) and 'OpenVINO'",
+    "networks": _NETWORKS,
     "PySide6": "__import__('PySide6.QtWidgets') and __import__('PySide6').__version__",
     "c2pa": "__import__('cryptography') and __import__('c2pa').sdk_version()",
     "sounddevice": "__import__('sounddevice').get_portaudio_version()[1]",
@@ -174,15 +182,37 @@ def _models() -> list[Check]:
 def _engines(answers: dict[str, tuple[bool, str]]) -> list[Check]:
     checks = []
     card = _nvidia()
-    for module in ("onnxruntime", "tensorrt"):
-        ok, text = answers[module]
-        detail = f"{_version(module)} built with {text}" if module == "onnxruntime" else text
-        if not ok:
-            detail = _absent(text, "the warp generator needs no engine")
-        fix = _install(module) if card or module == "onnxruntime" else ""
-        checks.append(Check("engines", module, ok, False, detail, fix))
+    # Package, what it is for, the extra that brings it (none: it belongs to didlive itself), whether it needs a card.
+    table = (
+        ("onnxruntime", "the refiner and the lips need it", "", False),
+        ("onnxruntime-ep-openvino", "networks run faster with it on Intel's processors", "[openvino]", False),
+        ("tensorrt-rtx-cu13", "networks run on RTX cards with it", "[rtx]", True),
+        ("tensorrt", "networks run on every NVIDIA card with it", "[tensorrt]", True),
+    )
+    for package, label, extra, needs_card in table:
+        ok, text = answers[package]
+        detail = _absent(text.removeprefix("EngineFailed: "), label)
+        if ok and not needs_card:
+            detail = f"{_version(package)} built with {text}"
+        fix = _install(f"didlive{extra}" if extra else package) if card or not needs_card else ""
+        checks.append(Check("engines", package, ok, False, detail, fix if "not installed" in detail else ""))
     checks.append(Check("engines", "NVIDIA GPU", bool(card), False, card or "none; the CPU is used"))
-    return checks
+    return checks + _networks(answers)
+
+
+def _networks(answers: dict[str, tuple[bool, str]]) -> list[Check]:
+    """One line per network and way of running it: the time where it was measured, the reason where it is not used."""
+    ok, text = answers["networks"]
+    if not ok:
+        return [Check("engines", "networks", False, False, text)]
+    lines: dict[tuple[str, str, str], tuple[str, bool]] = {}
+    for name, backend, precision, provider, ms, reason in json.loads(text):
+        measured = f"{provider}, {ms} ms" if ms else provider
+        # The same reason for every precision is one line.
+        key = (name, backend, precision if measured else reason)
+        lines[key] = (" - ".join(part for part in (measured, reason) if part), not reason)
+    return [Check("engines", f"{name} by {backend}", used, False, detail)
+            for (name, backend, _), (detail, used) in lines.items()]
 
 
 def _nvidia() -> str:

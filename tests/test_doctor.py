@@ -24,6 +24,11 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[bool, str]]:
     made = {name: (True, "fine") for name in [*doctor.CORE, *doctor.EXTRA, "plugin"]}
     made["cameras"] = (True, json.dumps([[0, "Front", ""]]))
     made["virtual camera"] = (True, json.dumps([["v4l2loopback", False, "it is not loaded", "sudo modprobe it"]]))
+    made["networks"] = (True, json.dumps([
+        ["refiner", "tensorrt", "fp16", "", 0.0, "TensorRT is not installed"],
+        ["refiner", "tensorrt", "fp32", "", 0.0, "TensorRT is not installed"],
+        ["refiner", "ort", "int8", "ONNX Runtime CPU, int8, 1 thread", 9.1, ""],
+        ["refiner", "ort", "fp32", "ONNX Runtime CPU, fp32, 1 thread", 21.0, "slower than the other"]]))
     monkeypatch.setattr(doctor, "probe", lambda questions: {name: made[name] for name in questions})
     return made
 
@@ -85,6 +90,29 @@ def test_what_is_absent_is_said_with_its_command(answers: dict[str, Any]) -> Non
     assert not found["webcam"].ok and not found["webcam"].needed
     assert found["onnxruntime"].detail.startswith("not installed") and "onnxruntime" in found["onnxruntime"].fix
     assert "libportaudio2" in found["PortAudio"].fix
+
+
+def test_engines_are_listed_with_the_reason_for_each_rejection(answers: dict[str, Any]) -> None:
+    rows = [(c.name, c.ok, c.detail) for c in examine().checks if " by " in c.name]
+    assert rows == [
+        ("refiner by tensorrt", False, "TensorRT is not installed"),
+        ("refiner by ort", True, "ONNX Runtime CPU, int8, 1 thread, 9.1 ms"),
+        ("refiner by ort", False, "ONNX Runtime CPU, fp32, 1 thread, 21.0 ms - slower than the other")]
+    answers["networks"] = (False, "crashed on import (exit code -11)")
+    assert "crashed" in by_name(examine())["networks"].detail
+
+
+def test_an_engine_is_offered_only_where_it_could_run(answers: dict[str, Any],
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = "EngineFailed: OpenVINO's plug-in offers nothing on this processor"
+    answers["onnxruntime-ep-openvino"] = (False, reason)
+    answers["tensorrt-rtx-cu13"] = (False, "ModuleNotFoundError: No module named 'tensorrt_rtx'")
+    for card, offered in (("", False), ("GeForce RTX 4060, 580.10", True)):
+        monkeypatch.setattr(doctor, "_nvidia", lambda card=card: card)
+        found = by_name(examine())
+        assert ("[rtx]" in found["tensorrt-rtx-cu13"].fix) is offered
+        assert found["onnxruntime-ep-openvino"].detail.startswith("OpenVINO's plug-in offers nothing")
+        assert found["onnxruntime-ep-openvino"].fix == ""
 
 
 def test_cameras_are_listed(answers: dict[str, Any]) -> None:
