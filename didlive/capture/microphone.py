@@ -25,8 +25,9 @@ SILENT_S = 1.0
 # From this peak on the sound clips; the window shows it so long.
 CLIPPING, SHOWN_S = 0.985, 0.5
 LOWEST_DB, FALL_DB_PER_S = -60.0, 30.0
-# PortAudio's own devices for a Linux sound server; which microphone they hear is told in this variable.
-SERVER_DEVICE, SERVER_VARIABLE = "pulse", "PULSE_SOURCE"
+# PortAudio's devices for the sound servers of Linux, and the variable that tells which microphone each of them hears.
+SERVER_DEVICES = {"pipewire": "PIPEWIRE_NODE", "pulse": "PULSE_SOURCE"}
+USERS_OWN = {variable: os.environ.get(variable) for variable in SERVER_DEVICES.values()}
 
 
 class MicrophoneLost(DidliveError):
@@ -50,12 +51,26 @@ def _sounddevice() -> Any:
     return sounddevice
 
 
+# How many microphones are open; PortAudio is for one thread at a time, and must not begin anew under an open stream.
+_lock = threading.RLock()
+_streams = 0
+
+
 def list_microphones() -> list[MicrophoneChoice]:
     """Return the microphones, the system's own choice first. Raises BadInput where PortAudio is missing."""
+    with _lock:
+        return _list()
+
+
+def _list() -> list[MicrophoneChoice]:
     sounddevice = _sounddevice()
+    if not _streams:
+        # It knows only the devices that were there when it began.
+        sounddevice._terminate()
+        sounddevice._initialize()
     found = [MicrophoneChoice(str(d["name"]), i) for i, d in enumerate(sounddevice.query_devices())
              if d["max_input_channels"] > 0]
-    server = next((m for m in found if m.name == SERVER_DEVICE), None)
+    server = next((m for name in SERVER_DEVICES for m in found if m.name == name), None)
     sources = [MicrophoneChoice(name, server.device, source) for name, source in _server_sources()] if server else []
     default = sounddevice.default.device[0]
     return sources + sorted(found, key=lambda m: m.device != default)
@@ -166,31 +181,38 @@ class Microphone:
             if self._stop.wait(wait_s):
                 return
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
-            self._look_again()
-
-    def _look_again(self) -> None:
-        """PortAudio knows only the devices that were there when it began; so it begins again."""
-        sounddevice = _sounddevice()
-        sounddevice._terminate()
-        sounddevice._initialize()
 
     def _listen(self) -> None:
         """Hear until `close`, or raise MicrophoneLost."""
+        global _streams
         sounddevice = _sounddevice()
-        chosen = choose_microphone(self._name)
-        if chosen.source:
-            os.environ[SERVER_VARIABLE] = chosen.source
+        with _lock:
+            chosen = choose_microphone(self._name)
+            stream = self._open(chosen)
+            _streams += 1
         try:
-            stream = sounddevice.InputStream(device=chosen.device, samplerate=SOUND_HZ, channels=1, blocksize=BLOCK,
-                                             dtype="float32", latency="low", callback=self._hear)
             with stream:
                 self.device, self.reason = chosen.name, ""
                 while not self._stop.is_set():
                     if not self.ring.wait(self.ring.written, SILENT_S) or not stream.active:
                         raise MicrophoneLost(f"the microphone {chosen.name} gives no sound any more; waiting for it")
         except sounddevice.PortAudioError as error:
-            raise MicrophoneLost(f"the microphone {chosen.name} cannot be used: {_first_line(error)}; another program "
-                                 "may have it, or the system may forbid it") from error
+            raise _lost(chosen, error) from error
+        finally:
+            with _lock:
+                _streams -= 1
+
+    def _open(self, chosen: MicrophoneChoice) -> Any:
+        sounddevice = _sounddevice()
+        for variable, own in USERS_OWN.items():
+            os.environ.pop(variable, None)
+            if value := chosen.source or own:
+                os.environ[variable] = value
+        try:
+            return sounddevice.InputStream(device=chosen.device, samplerate=SOUND_HZ, channels=1, blocksize=BLOCK,
+                                           dtype="float32", latency="low", callback=self._hear)
+        except sounddevice.PortAudioError as error:
+            raise _lost(chosen, error) from error
 
     def _hear(self, block: Any, count: int, times: Any, status: Any) -> None:
         """PortAudio's callback: copy, and nothing that waits."""
@@ -209,5 +231,7 @@ class Microphone:
         self.ring.write(samples, now_ns - round(age_s * 1e9))
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+def _lost(chosen: MicrophoneChoice, error: Exception) -> MicrophoneLost:
+    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return MicrophoneLost(f"the microphone {chosen.name} cannot be used: {why}; another program may have it, or the "
+                          "system may forbid it")
