@@ -38,7 +38,7 @@ _QT_PLUGIN = (
 )
 _VIRTUAL_CAMERA = "__import__('json').dumps(__import__('didlive.sinks.virtualcam', fromlist=['x']).report())"
 _NETWORKS = (
-    "__import__('json').dumps([[name, a.backend, a.precision, a.provider, round(a.ms, 1), a.reason] for name in "
+    "__import__('json').dumps([[name, a.backend, a.precision, a.provider, round(a.ms, 2), a.reason] for name in "
     "__import__('engines.weights', fromlist=['x']).catalogue() for a in "
     "__import__('engines.select', fromlist=['x']).report(name)])"
 )
