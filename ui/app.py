@@ -19,6 +19,7 @@ from didlive.settings import Settings
 
 from . import theme
 from .crash import CrashCatcher
+from .engines import watch
 from .i18n import set_language
 from .studio import Studio
 
@@ -99,6 +100,7 @@ def open_window(app: QApplication, options: Options) -> tuple[Studio, QWidget]:
     Look(app, studio, options.language, window.paint_with)
     Tray(studio, window, window.actions_of.by_name["panic"])
     window.show()
+    watch(studio)
     # After the first picture of the window is on the screen.
     QTimer.singleShot(0, lambda: studio.open(options.portraits))
     return studio, window
