@@ -13,7 +13,9 @@ QT_LIBS := libgl1 libegl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon0 
 # gcc builds the webcam and the virtual camera that the tests make up.
 # pipewire, wireplumber, dbus-daemon and GStreamer: the virtual camera without a kernel module, and who watches it.
 # xvfb, openbox and xdotool: a screen, a window manager and the hands of the tests that use the window like a person.
-TEST_TOOLS := gcc libc6-dev xvfb xauth xdotool openbox fonts-wqy-microhei pipewire pipewire-bin wireplumber dbus \
+# libportaudio2, pipewire-pulse, pipewire-alsa and pulseaudio-utils: a microphone that hears what the tests play;
+# espeak-ng: speech whose sounds are known.
+TEST_TOOLS := libportaudio2 pipewire-pulse pipewire-alsa pulseaudio-utils espeak-ng gcc libc6-dev xvfb xauth xdotool openbox fonts-wqy-microhei pipewire pipewire-bin wireplumber dbus \
 	gstreamer1.0-pipewire gstreamer1.0-tools gstreamer1.0-plugins-base
 
 .PHONY: help run test venv models lint types clean
