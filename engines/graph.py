@@ -11,7 +11,7 @@ Inputs, float32 unless said (H = W = size; px have their centres at integers):
 - mouth_feather (1, 1, 96, 128), eyes_feather (2, 1, 64, 64), face_feather (1, 1, 64, 64): weight 0..1 of the residual;
   where mouth and eyes have weight, the face's gives way.
 
-Output: image (1, H, W, 3) uint8 RGB. GridSample is always float32: a float16 grid resolves a quarter px at 1024.
+Output: image (1, H, W, 4) uint8: RGB, and the person's coverage. GridSample is always float32: a float16 grid resolves a quarter px at 1024.
 """
 
 from __future__ import annotations
@@ -81,8 +81,9 @@ def _centres(count: int, samples: int = 1) -> Array:
     return (np.arange(count)[:, None] + offset).ravel().astype(np.float32)
 
 
-def _warp(g: _Graph, size: int) -> str:
-    """Person through the grid over the background, folds softened, then the drawn layers: (1, 3, H, W), 0..1."""
+def _warp(g: _Graph, size: int) -> tuple[str, str]:
+    """Person through the grid over the background, folds softened, then the drawn layers: (1, 3, H, W), 0..1, and the
+    person's coverage (1, 1, H, W)."""
     # Cubic keeps fine texture sharp; as on the CPU, a large picture has pixels to spare.
     person = g.sample("person", "grid", "cubic" if size <= 720 else "linear")
     person = g.node("Clip", person, g.constant(0.0), g.constant(1.0))
@@ -94,7 +95,7 @@ def _warp(g: _Graph, size: int) -> str:
     drawn = g.node("Mul", drawn, g.constant(1 / 255))
     share = g.cut(drawn, 3, 4, 1)
     change = g.node("Sub", g.cut(drawn, 0, 3, 1), image)
-    return g.node("Add", image, g.node("Mul", share, change))
+    return g.node("Add", image, g.node("Mul", share, change)), alpha
 
 
 def _soften_folds(g: _Graph, person: str, size: int) -> str:
@@ -190,7 +191,7 @@ def generator(refiner: bytes, size: int) -> bytes:
     shapes = {v.name.removeprefix("refiner/"): tuple(d.dim_value for d in v.type.tensor_type.shape.dim)
               for v in inner.graph.input}
     g = _Graph()
-    image = _warp(g, size)
+    image, alpha = _warp(g, size)
     for name in CROPS:
         g.node("Identity", _crop(g, image, name, size), output=f"refiner/{name}")
     g.nodes.extend(inner.graph.node)
@@ -198,6 +199,7 @@ def generator(refiner: bytes, size: int) -> bytes:
     for name in ("face", "mouth", "eyes"):
         total = _residual(g, name, total, size)
     image = g.node("Add", image, total)
+    image = g.node("Concat", image, alpha, axis=1)
     levels = g.node("Mul", g.node("Clip", image, g.constant(0.0), g.constant(1.0)), g.constant(255.0))
     levels = g.node("Transpose", g.node("Round", levels), perm=[0, 2, 3, 1])
     g.node("Cast", levels, output="image", to=TensorProto.UINT8)
@@ -206,7 +208,7 @@ def generator(refiner: bytes, size: int) -> bytes:
         g.nodes, f"generator-{size}",
         [helper.make_tensor_value_info(name, kinds.get(name, TensorProto.FLOAT), shape)
          for name, shape in inputs(shapes, size).items()],
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, (1, size, size, 3))],
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, (1, size, size, 4))],
         [*g.constants, *inner.graph.initializer],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)

@@ -22,14 +22,14 @@ def refiner() -> bytes:
 
 
 def by_hand(refiner: bytes, feeds: dict[str, Array], size: int) -> np.ndarray:
-    """Return (H, W, 3) uint8: the same with OpenCV, the warp's own loops and the refiner alone."""
+    """Return (H, W, 4) uint8: the same with OpenCV, the warp's own loops and the refiner alone."""
     maps = (feeds["grid"][0] + 1) / 2 * (size - 1)
     map_x, map_y = (np.ascontiguousarray(maps[..., i]) for i in (0, 1))
     person = np.round(feeds["person"][0].transpose(1, 2, 0) * 255).astype(np.uint8)
     method = cv2.INTER_CUBIC if size <= 720 else cv2.INTER_LINEAR
     person = cv2.remap(person, map_x, map_y, method, borderMode=cv2.BORDER_REPLICATE)
     soften_folds(person, map_x, map_y)
-    image = np.empty((size, size, 3), np.uint8)
+    image, alpha = np.empty((size, size, 3), np.uint8), person[:, :, 3:]
     over(person, np.round(feeds["background"][0].transpose(1, 2, 0) * 255).astype(np.uint8), image)
     share = feeds["overlay"][0, ..., 3:] / 255
     image = image * (1 - share) + feeds["overlay"][0, ..., :3] * share
@@ -52,7 +52,7 @@ def by_hand(refiner: bytes, feeds: dict[str, Array], size: int) -> np.ndarray:
             placed = cv2.warpAffine(np.ascontiguousarray(layer), feeds["inverses"][row], (size, size),
                                     flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
             total = total * (1 - placed[:, :, 3:]) + placed[:, :, :3]
-    return np.round(np.clip(image + total, 0, 1) * 255).astype(np.uint8)
+    return np.dstack([np.round(np.clip(image + total, 0, 1) * 255).astype(np.uint8), alpha])
 
 
 @pytest.mark.parametrize("size", SIZES)
