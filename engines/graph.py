@@ -11,8 +11,8 @@ Inputs, float32 unless said (H = W = size; px have their centres at integers):
 - mouth_feather (1, 1, 96, 128), eyes_feather (2, 1, 64, 64), face_feather (1, 1, 64, 64): weight 0..1 of the residual;
   where mouth and eyes have weight, the face's gives way.
 
-Output: image (1, H, W, 4) uint8: RGB, and the person's coverage. GridSample is always float32: a float16 grid resolves a
-quarter px at 1024.
+Output: image (1, H, W, 4) uint8: RGB, and the person's coverage. GridSample is always float32: a float16 grid resolves
+a quarter px at 1024.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class RefineGenerator:
         if self.failure:
             return patch
         seen = views(patch.image, pose_of(drive, source.warp), source.reference)
-        gates = [min(max((moved - STILL_MM) / (MOVED_MM - STILL_MM), 0.0), 1.0) for moved in seen.moved]
+        gates = find_gates(seen)
         if max(gates) > 0:
             try:
                 paste(patch.image, seen, gates, self.engine.run(network_input(seen)))
@@ -77,6 +77,11 @@ class RefineGenerator:
                 self.failure = f"the refiner failed: {error}"
                 _log.warning("%s", self.failure)
         return replace(patch, stamp=drive.stamp.mark("generate"))
+
+
+def find_gates(seen: Views) -> list[float]:
+    """Return how much of its residual each region gets, 0..1: mouth, left eye, right eye, face."""
+    return [min(max((moved - STILL_MM) / (MOVED_MM - STILL_MM), 0.0), 1.0) for moved in seen.moved]
 
 
 def network_input(seen: Views) -> dict[str, F32]:
@@ -91,11 +96,9 @@ def network_input(seen: Views) -> dict[str, F32]:
 def paste(image: U8, seen: Views, gates: list[float], drawn: dict[str, F32]) -> None:
     """Add the network's residuals (units of 0..1) to the warp's picture (H, W, 3) in place, each as far as its region
     moved (gates 0..1): the face's everywhere but where mouth and eyes have their own."""
-    skin = seen.face[6].astype(np.float32) / 255
-    layers = [_layer(drawn["face_out"][0], cv2.GaussianBlur(skin, (0, 0), 2.0) * skin * window(FACE) * gates[3]),
-              _layer(drawn["mouth_out"][0], window(MOUTH) * gates[0]),
-              _layer(drawn["eyes_out"][0], window(EYE) * gates[1]),
-              _layer(drawn["eyes_out"][1], window(EYE) * gates[2])]
+    weights = feathers(seen, gates)
+    layers = [_layer(drawn["face_out"][0], weights[3]), _layer(drawn["mouth_out"][0], weights[0]),
+              _layer(drawn["eyes_out"][0], weights[1]), _layer(drawn["eyes_out"][1], weights[2])]
     mouth, left, right, face = seen.matrices
     inverse = np.stack([cv2.invertAffineTransform(m) for m in (face, mouth, left, right)]).astype(np.float32)
     corners = np.array([[0, FACE.width, 0, FACE.width], [0, 0, FACE.height, FACE.height]], np.float32)
@@ -103,6 +106,14 @@ def paste(image: U8, seen: Views, gates: list[float], drawn: dict[str, F32]) -> 
     low = np.maximum(np.floor(box.min(1)).astype(int), 0)
     high = np.minimum(np.ceil(box.max(1)).astype(int) + 1, [image.shape[1], image.shape[0]])
     add_residuals(image, *layers, inverse, (int(low[0]), int(low[1]), int(high[0]), int(high[1])))
+
+
+def feathers(seen: Views, gates: list[float]) -> list[F32]:
+    """Return (H, W) weights 0..1 of the residuals of mouth, left eye, right eye and face."""
+    skin = seen.face[6].astype(np.float32) / 255
+    face = np.asarray(cv2.GaussianBlur(skin, (0, 0), 2.0), dtype=np.float32) * skin * window(FACE)
+    windows = (window(MOUTH), window(EYE), window(EYE), face)
+    return [(weight * np.float32(gate)).astype(np.float32) for weight, gate in zip(windows, gates, strict=True)]
 
 
 def _layer(residual: F32, weight: F32) -> F32:
