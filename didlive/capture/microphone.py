@@ -22,6 +22,8 @@ BLOCK = 480
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 4.0
 # A device that gives nothing for so long is gone.
 SILENT_S = 1.0
+# How often a sound server is asked whether the microphone is still there.
+LOOK_S = 2.0
 # From this peak on the sound clips; the window shows it so long.
 CLIPPING, SHOWN_S = 0.985, 0.5
 LOWEST_DB, FALL_DB_PER_S = -60.0, 30.0
@@ -193,14 +195,24 @@ class Microphone:
         try:
             with stream:
                 self.device, self.reason = chosen.name, ""
-                while not self._stop.is_set():
-                    if not self.ring.wait(self.ring.written, SILENT_S) or not stream.active:
-                        raise MicrophoneLost(f"the microphone {chosen.name} gives no sound any more; waiting for it")
+                self._wait_for_the_end(stream, chosen)
         except sounddevice.PortAudioError as error:
             raise _lost(chosen, error) from error
         finally:
             with _lock:
                 _streams -= 1
+
+    def _wait_for_the_end(self, stream: Any, chosen: MicrophoneChoice) -> None:
+        """Return after `close`; raise MicrophoneLost when nothing comes any more."""
+        looked_s = time.monotonic()
+        while not self._stop.is_set():
+            gone = not self.ring.wait(self.ring.written, SILENT_S) or not stream.active
+            if chosen.source and time.monotonic() - looked_s > LOOK_S:
+                # A sound server goes on with another microphone, which nobody asked for.
+                looked_s = time.monotonic()
+                gone = gone or chosen.source not in [source for _, source in _server_sources()]
+            if gone:
+                raise MicrophoneLost(f"the microphone {chosen.name} gives no sound any more; waiting for it")
 
     def _open(self, chosen: MicrophoneChoice) -> Any:
         sounddevice = _sounddevice()

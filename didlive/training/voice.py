@@ -46,12 +46,12 @@ def loss_of(out: Tensor, batch: Batch) -> Tensor:
     return cross + lips + 0.5 * speech + 20 * opening
 
 
-def train(utterances: Sequence[Utterance], clips: Sequence[RealClip], config: VoiceTraining,
-          minutes: float | None = None, tell: Callable[[int, float], None] = lambda step, loss: None) -> VoiceNetwork:
-    """Return the trained network. minutes: end by then at the latest (then the result depends on the machine)."""
+def train(network: VoiceNetwork, utterances: Sequence[Utterance], clips: Sequence[RealClip], config: VoiceTraining,
+          minutes: float | None = None, tell: Callable[[int, float], None] = lambda step, loss: None) -> None:
+    """Train the network. minutes: end by then at the latest (then the result depends on the machine)."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    network, mixer = VoiceNetwork(), Mixer(utterances, clips, config.seed)
+    mixer = Mixer(utterances, clips, config.seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=1e-4)
     begin_s, state, average = time.monotonic(), None, 0.0
     for step in range(config.steps):
@@ -74,7 +74,7 @@ def train(utterances: Sequence[Utterance], clips: Sequence[RealClip], config: Vo
         state = after.detach()
         average += (float(loss.detach()) - average) * (0.02 if step else 1)
         tell(step + 1, average)
-    return network.eval()
+    network.eval()
 
 
 def _mixed(state: Tensor) -> Tensor:

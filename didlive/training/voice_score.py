@@ -58,7 +58,8 @@ def score_speech(utterances: Sequence[Utterance], voices: str, mixer: Mixer | No
             shapes = utterance.visemes[:n].astype(int)
             right += int((np.array([np.argmax(lips.visemes) for lips in told[:n]]) == shapes).sum())
             total += n
-            shut = np.array([lips.closed > TOUCHING for lips in told[:n]])
+            # Where it hears a pause, the mouth is closed as well.
+            shut = np.array([lips.closed > TOUCHING or np.argmax(lips.visemes) == 0 for lips in told[:n]])
             for begin, end in _runs(shapes == CLOSED):
                 stops += 1
                 found += bool(shut[max(0, begin - NEAR):end + NEAR].any())
@@ -124,7 +125,7 @@ def confusion(utterances: Sequence[Utterance]) -> str:
         reader.reset()
         told = reader.push(as_float(utterance))
         guesses = [int(np.argmax(lips.visemes)) for lips in told]
-        np.add.at(counts, (utterance.visemes[:len(guesses)].astype(int), guesses), 1)
+        np.add.at(counts, (utterance.visemes[:len(guesses)].astype(int), np.array(guesses, int)), 1)
     reader.close()
     lines = []
     for name, row in zip(VISEMES, counts, strict=True):

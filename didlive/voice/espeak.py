@@ -103,11 +103,31 @@ def _load() -> Any:
     return None
 
 
+class _Voice(ctypes.Structure):
+    _fields_ = (("name", ctypes.c_char_p), ("languages", ctypes.c_char_p), ("identifier", ctypes.c_char_p),
+                ("rest", ctypes.c_char * 16))
+
+
+def _voice_files(library: Any) -> dict[str, str]:
+    """Return language -> the file of its first voice: some languages cannot be chosen by their code alone."""
+    library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
+    voices, files, i = library.espeak_ListVoices(None), {}, 0
+    while voices[i]:
+        voice = voices[i].contents
+        # A priority byte stands before each language.
+        language, file = voice.languages[1:].decode("utf-8", "ignore"), voice.identifier.decode("utf-8", "ignore")
+        if not file.startswith("mb/"):
+            files.setdefault(language, file)
+        i += 1
+    return files
+
+
 class _Synth:
     def __init__(self, library: Any) -> None:
         self._library = library
         self.rate = library.espeak_Initialize(SYNCHRONOUS, 0, None, PHONEME_EVENTS | PHONEME_IPA | NO_EXIT)
         self._pcm, self._phonemes = bytearray(), []
+        self._files = _voice_files(library)
         # Kept: the library calls it as long as it lives.
         self._callback = _Callback(self._receive)
         library.espeak_SetSynthCallback(self._callback)
@@ -122,10 +142,19 @@ class _Synth:
             i += 1
         return 0
 
+    def _choose(self, voice: str) -> bool:
+        """Use a voice by its name, its language, or language+variant; return whether there is one."""
+        name, _, variant = voice.partition("+")
+        if self._library.espeak_SetVoiceByName(voice.encode()) == 0:
+            return True
+        file = self._files.get(name)
+        wanted = f"{file}+{variant}" if variant else file
+        return wanted is not None and self._library.espeak_SetVoiceByName(wanted.encode()) == 0
+
     def answer(self, asked: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         if self.rate <= 0:
             return {"error": f"espeak-ng found no voices; {HOW_TO_GET}"}, b""
-        if self._library.espeak_SetVoiceByName(asked["voice"].encode()) != 0:
+        if not self._choose(asked["voice"]):
             return {"error": f"espeak-ng has no voice {asked['voice']!r}; `espeak-ng --voices` lists them"}, b""
         for number, name in ((RATE, "rate"), (PITCH, "pitch"), (RANGE, "range")):
             self._library.espeak_SetParameter(number, int(asked[name]), 0)
@@ -137,13 +166,20 @@ class _Synth:
         return {"rate": self.rate, "phonemes": self._phonemes, "bytes": len(self._pcm)}, bytes(self._pcm)
 
 
+def _reply(synth: _Synth | None, line: bytes) -> bytes:
+    """Return what the parent reads: a line of JSON, then the samples."""
+    if synth is None:
+        head, pcm = {"error": f"a text needs espeak-ng to be spoken; {HOW_TO_GET}"}, b""
+    else:
+        head, pcm = synth.answer(json.loads(line))
+    return json.dumps(head).encode() + b"\n" + pcm
+
+
 def _serve() -> None:
     library = _load()
     synth = _Synth(library) if library is not None else None
     for line in sys.stdin.buffer:
-        head, pcm = ({"error": f"--text needs espeak-ng; {HOW_TO_GET}"}, b"") if synth is None else synth.answer(
-            json.loads(line))
-        sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + pcm)
+        sys.stdout.buffer.write(_reply(synth, line))
         sys.stdout.buffer.flush()
 
 

@@ -18,7 +18,7 @@ HANGOVER = 12
 PITCH_WINDOW = 640
 LOWEST_HZ, HIGHEST_HZ = 70.0, 400.0
 # Share of the energy that must repeat after one period for a sound to have a pitch.
-PERIODIC = 0.5
+PERIODIC, SAME = 0.5, 0.9
 QUIET_DB = -120.0
 
 
@@ -40,7 +40,10 @@ def pitch_of(samples: F32) -> float:
     # The overlap shrinks with the lag.
     likeness = likeness / likeness[0] / (1 - np.arange(PITCH_WINDOW) / PITCH_WINDOW)
     low, high = int(RATE_HZ / HIGHEST_HZ), int(RATE_HZ / LOWEST_HZ)
-    lag = low + int(np.argmax(likeness[low:high]))
+    # A sound repeats after two periods too: the first of the high peaks counts.
+    lag = low + int(np.argmax(likeness[low:high] > SAME * likeness[low:high].max()))
+    while lag + 1 < high and likeness[lag + 1] > likeness[lag]:
+        lag += 1
     return RATE_HZ / lag if likeness[lag] > PERIODIC else 0.0
 
 
