@@ -26,6 +26,7 @@ COMMANDS = {
     "doctor": "say what works on this machine, what is missing and how to get it",
     "bench": "measure speed on this machine",
     "evaluate": "measure quality on pairs of portraits and clips",
+    "train": "make the networks that ship with didlive",
 }
 
 

@@ -78,6 +78,7 @@ def _training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=Path, nargs="+", required=True, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints, logs and sheets")
     parser.add_argument("--minutes", type=float, help="wall-clock budget; a run that was stopped goes on")
+    parser.add_argument("--steps", type=int, default=0, help="end after so many steps even if there is time left")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: as many as there are)")
     parser.add_argument("--seed", type=int, default=1)
 
@@ -92,7 +93,8 @@ def _identity(args: argparse.Namespace) -> int:
     from ..training.identity import IdentityConfig, train_identity
     from ..training.synth import load_samples
 
-    config = IdentityConfig(minutes=args.minutes or IdentityConfig.minutes, seed=args.seed, threads=args.threads)
+    config = IdentityConfig(minutes=args.minutes or IdentityConfig.minutes, seed=args.seed, threads=args.threads,
+                            steps=args.steps)
     train_identity(load_corpus(args.corpus), load_samples(args.samples), args.out, config, _Bar("identity").say)
     return 0
 
@@ -114,7 +116,8 @@ def _refiner(args: argparse.Namespace) -> int:
             table = tomllib.loads(args.config.read_text(encoding="utf-8")).get(args.region, {})
         except (OSError, tomllib.TOMLDecodeError) as error:
             raise BadInput(f"{args.config} cannot be read: {error}") from error
-    config = replace(RefinerConfig.of(table), region=args.region, seed=args.seed, threads=args.threads)
+    config = replace(RefinerConfig.of(table), region=args.region, seed=args.seed, threads=args.threads,
+                     steps=args.steps)
     if args.minutes:
         config = replace(config, minutes=args.minutes)
     Trainer(config, load_samples(args.samples), load_samples([args.held_out]), args.out).run(_Bar(args.region).say)

@@ -23,9 +23,11 @@ REPORT_EVERY = 50
 
 @dataclass(frozen=True, slots=True)
 class IdentityConfig:
-    """minutes: wall-clock budget; batch: people in a batch; threads: of the CPU, 0 = torch's choice."""
+    """minutes: wall-clock budget; steps: likewise, 0 for no bound; batch: people in a batch; threads: of the CPU, 0 for
+    torch's choice."""
 
     minutes: float = 8.0
+    steps: int = 0
     batch: int = 48
     rate: float = 5e-4
     seed: int = 1
@@ -44,12 +46,12 @@ def train_identity(corpus: Corpus, samples: list[Samples], out: Path, config: Id
     optimiser = torch.optim.AdamW(net.parameters(), config.rate, weight_decay=1e-4)
     loaders = {name: Loader(samples, name, device, config.seed) for name in ("face", "mouth", "eyes")}
     people = _rows_by_person(corpus, samples)
-    clock, log, step = Clock(config.minutes), Log(out / "identity.csv"), 0
+    clock, log = Clock(config.minutes, steps=config.steps), Log(out / "identity.csv")
     out.mkdir(parents=True, exist_ok=True)
     while clock.share < 1:
         names = rng.choice(len(people), min(config.batch, len(people)), replace=False)
         rows = np.array([people[i][int(rng.integers(len(people[i])))] for i in names])
-        region = ("face", "face", "mouth", "eyes")[step % 4]
+        region = ("face", "face", "mouth", "eyes")[clock.done % 4]
         a, b = _two_views(loaders[region].plain(rows), region, len(rows))
         for group in optimiser.param_groups:
             group["lr"] = clock.rate(config.rate)
@@ -57,11 +59,11 @@ def train_identity(corpus: Corpus, samples: list[Samples], out: Path, config: Id
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        step += 1
-        if step % REPORT_EVERY == 0:
-            log.write({"step": step, "seconds": clock.elapsed_s, "loss": loss.item()})
-            report(f"identity encoder, step {step}, loss {loss.item():.3f}", clock.share)
-    save_state(out / "identity.safetensors", {"net": net.state_dict()}, {"steps": step})
+        clock.done += 1
+        if clock.done % REPORT_EVERY == 0:
+            log.write({"step": clock.done, "seconds": clock.elapsed_s, "loss": loss.item()})
+            report(f"identity encoder, step {clock.done}, loss {loss.item():.3f}", clock.share)
+    save_state(out / "identity.safetensors", {"net": net.state_dict()}, {"steps": clock.done})
 
 
 def load_identity(path: Path, device: torch.device) -> IdentityEncoder:

@@ -20,10 +20,13 @@ from ..errors import BadInput
 
 @dataclass(slots=True)
 class Clock:
-    """A wall-clock budget that survives being resumed: `share` runs from 0 to 1."""
+    """A budget of wall-clock time, and of steps if `steps` is not 0, that survives being resumed: `share` runs from 0
+    to 1. `done`: steps so far."""
 
     minutes: float
     spent_s: float = 0.0
+    steps: int = 0
+    done: int = 0
     _since: float = field(default_factory=time.monotonic)
 
     @property
@@ -32,7 +35,7 @@ class Clock:
 
     @property
     def share(self) -> float:
-        return min(1.0, self.elapsed_s / (60 * self.minutes))
+        return min(1.0, max(self.elapsed_s / (60 * self.minutes), self.done / self.steps if self.steps else 0.0))
 
     def rate(self, top: float, warm: float = 0.01) -> float:
         """Return the learning rate: a short warm-up, then half a cosine down to 2 %."""

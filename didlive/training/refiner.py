@@ -33,16 +33,20 @@ from .nets import PatchDiscriminator, Refiner
 from .sheets import save_sheet
 from .synth import Samples
 
+# So many held-out samples are judged at each report.
+TRIAL = 240
 TERMS = ("l1", "gradient", "features", "steady", "fooling", "matching", "critic")
 
 
 @dataclass(frozen=True, slots=True)
 class RefinerConfig:
-    """region: mouth, eyes or face. minutes: wall-clock budget of this region in all. adversarial_from: share of it
+    """region: mouth, eyes or face. minutes: wall-clock budget of this region in all; steps: likewise, 0 for no bound.
+    adversarial_from: share of it
     after which the critic has a say. The weights of the losses follow. report_s: seconds between reports."""
 
     region: str = "mouth"
     minutes: float = 60.0
+    steps: int = 0
     batch: int = 8
     rate: float = 6e-4
     adversarial_from: float = 0.6
@@ -82,10 +86,14 @@ class Trainer:
         self.average = Average(self.net)
         self.ours = torch.optim.Adam(self.net.parameters(), config.rate, betas=(0.9, 0.99))
         self.theirs = torch.optim.Adam(self.critic.parameters(), config.rate / 2, betas=(0.5, 0.99))
-        self.step, self.clock = 0, Clock(config.minutes)
+        self.clock = Clock(config.minutes, steps=config.steps)
         if self.path.exists():
             self._resume()
         self._net, self._judged = shared(self.net, self.world), shared(self.critic, self.world)
+
+    @property
+    def step(self) -> int:
+        return self.clock.done
 
     @property
     def path(self) -> Path:
@@ -98,7 +106,7 @@ class Trainer:
         restore_optimiser(self.ours, parts["ours"])
         restore_optimiser(self.theirs, parts.get("theirs", {}))
         self.average.weights = {n: v.to(self.device) for n, v in parts["average"].items()}
-        self.step = self.average.steps = int(str(facts["step"]))
+        self.clock.done = self.average.steps = int(str(facts["step"]))
         self.clock.spent_s = float(str(facts["seconds"]))
 
     def save(self) -> None:
@@ -147,7 +155,7 @@ class Trainer:
             self.theirs.zero_grad(set_to_none=True)
             terms["critic"].backward()
             self.theirs.step()
-        self.step += 1
+        self.clock.done += 1
         return dict.fromkeys(TERMS, loss.new_zeros(())) | terms
 
     def _critic_speaks(self) -> bool:
@@ -180,14 +188,15 @@ class Trainer:
         kept = {name: value.clone() for name, value in self.net.state_dict().items()}
         self.net.load_state_dict(self.average.weights)
         sums = np.zeros(3)
-        for rows in np.array_split(np.arange(min(len(self.trial), 240)), 15):
+        shown = np.arange(min(len(self.trial), TRIAL))
+        for rows in np.split(shown, range(16, len(shown), 16)):
             batch = self.trial.plain(rows)
             drawn = (batch.warped + self.net(batch.x)).clamp(0, 1)
             focus = batch.weight - 1 if self.config.region != "face" else batch.weight
             sums += [float((focus * (p - batch.truth).abs().mean(1, keepdim=True)).sum())
                      for p in (batch.warped, drawn)] + [float(focus.sum())]
         if self.rank == 0:
-            batch = self.trial.plain(np.arange(24))
+            batch = self.trial.plain(shown[:24])
             save_sheet(self.out / f"{self.config.region}.png", batch, (batch.warped + self.net(batch.x)).clamp(0, 1))
         self.net.load_state_dict(kept)
         return {"warp": sums[0] / sums[2], "drawn": sums[1] / sums[2]}

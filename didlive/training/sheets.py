@@ -21,7 +21,7 @@ def save_sheet(path: Path, batch: Batch, drawn: Tensor, zoom: int = 2, per_row: 
     """Write a PNG: per sample the source's crop, the warp, the refined crop and the truth."""
     columns = [to_picture(x) for x in (batch.source, batch.warped, drawn, batch.truth)]
     tiles = [np.hstack(row) for row in zip(*columns, strict=True)]
-    tiles = tiles[:len(tiles) // per_row * per_row]
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % per_row)
     rows = [np.hstack(tiles[i:i + per_row]) for i in range(0, len(tiles), per_row)]
     sheet = np.vstack(rows)
     sheet = cv2.resize(sheet, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)

@@ -47,6 +47,8 @@ CLOSE_SHARE = 0.7
 LIDS_OPEN = 0.3
 # Lips this near, in mouth widths, are closed.
 CLOSED = 0.015
+# So many frames are drawn in search of closed lips; then the nearest to it of one clip is taken.
+TRIES = 60
 # Two pictures of one person teach only when their light agrees: mean colour of the face, 0..255.
 SAME_LIGHT = 10.0
 # A source that moved less than this, in mm, teaches nothing.
@@ -174,11 +176,13 @@ class Maker:
 
     def _expression(self, close: bool) -> Motion:
         rng = self._rng
-        while True:
+        for _ in range(TRIES):
             measures, neutral = self._corpus.motions[self._clips[int(rng.integers(len(self._clips)))]]
             now = measures[int(rng.integers(len(measures)))]
             if not close or gap(now.shape) < CLOSED:
                 break
+        else:
+            now = min(measures, key=lambda m: gap(m.shape))
         # The pose stays: a turn there and back would show faults that no show has.
         now = replace(now, rotvec=neutral.rotvec, centre=neutral.centre, scale=neutral.scale)
         motion = to_motion(now, neutral, Presence.TRACK, STAMP)
