@@ -123,7 +123,7 @@ def test_what_cannot_be_said(words: list[str], told: str, speech: Speech, astron
 
 
 def test_a_file_without_sound_is_told(tmp_path: Path, astronaut: Path):
-    with pytest.raises(BadInput, match="cannot be read as sound|no sound"):
+    with pytest.raises(BadInput, match=r"cannot be read as sound|no sound"):
         read_sound(astronaut, 16_000)
     text = tmp_path / "a.wav"
     text.write_text("this is no sound")
