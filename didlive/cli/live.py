@@ -19,7 +19,7 @@ from .screen import check_screen
 from .streams import add_stream_options, plug_in, start_motion_out, stream_sinks
 
 if TYPE_CHECKING:
-    from ..seams import Sink
+    from ..seams import AudioTap, Sink
     from ..session import Session
     from ..settings import Settings
     from ..take import TakeWriter
@@ -128,10 +128,14 @@ def _prepare(args: argparse.Namespace, settings: Settings) -> tuple[Session, Any
     settings = replace(settings, camera=replace(settings.camera, name=spec))
     check_consent(portrait)
     recorder = recording = None
+    # The session's microphone, which the recording is made before.
+    heard: list[AudioTap] = []
     if args.record is not None:
         if args.record.suffix.lower() not in SUFFIXES:
             raise BadInput(f"--record {args.record}: only {', '.join(SUFFIXES)} can be recorded live")
-        recording = sink_for(args.record, real_time=True, encoder=settings.output.encoder, sources=(portrait, spec))
+        tap = (lambda: heard[0]() if heard else None) if settings.voice.enabled else None
+        recording = sink_for(args.record, real_time=True, audio=tap, encoder=settings.output.encoder,
+                             sources=(portrait, spec))
         recorder = QueuedSink(recording)
     # Once for trial: a camera that is not there is told at once; only one that is lost later is waited for.
     trial = open_camera(spec, settings.camera, paced=True, loop=True)
@@ -146,6 +150,7 @@ def _prepare(args: argparse.Namespace, settings: Settings) -> tuple[Session, Any
         print(f"didlive: {note}", file=sys.stderr)
     sinks = [recorder] if recorder is not None else []
     session = Session(settings, camera, tracker_of(spec), actor, sinks)
+    heard.append(session.tap())
     session.follow(not alone)
     if settings.voice.enabled:
         from ..voice.live import open_voice
