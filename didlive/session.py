@@ -326,11 +326,13 @@ class Session(Broadcast):
 
     def _track(self) -> None:
         period_s = 1.0 / self._settings.output.rate_hz
-        last_s, last_ns, sequence = -STALL_S, 0, 0
+        last_s, last_ns, sequence, due_s = -STALL_S, 0, 0, 0.0
         source = self._first
         while not self._over():
-            shot = self._feed.shots.take(period_s)
+            # By the clock, not after the work: a portrait that goes on by itself keeps its rate.
+            shot = self._feed.shots.take(max(0.001, due_s - time.monotonic()))
             now_s = time.monotonic()
+            due_s = max(due_s, now_s - period_s) + period_s
             if shot is not None:
                 frame = shot.frame
                 if shot.source is not source:
