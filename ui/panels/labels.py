@@ -50,11 +50,11 @@ LABELS = {
     "voice.enabled": "Listen to the microphone",
     "voice.muted": "Mute",
     "voice.push_to_talk": "Push to talk",
-    "voice.mouth": "The voice moves the mouth",
+    "voice.mouth": "Mouth by voice",
     "voice.strength": "Mouth opening",
     "voice.liveliness": "Liveliness",
     "voice.align": "Keep sound and lips together",
-    "voice.offset_ms": "Delay the sound more",
+    "voice.offset_ms": "Extra delay",
 }
 
 CHOICES: dict[str, dict[str, str]] = {
@@ -64,7 +64,7 @@ CHOICES: dict[str, dict[str, str]] = {
     "output.framing": {"head": "Head", "bust": "Head and shoulders", "full": "Whole picture"},
     "output.background": {"picture": "As in the portrait", "blur": "Blurred", "color": "One colour",
                           "green": "Green screen", "image": "A picture", "transparent": "Transparent"},
-    "voice.mouth": {"auto": "When it is not seen", "always": "Whenever I speak"},
+    "voice.mouth": {"auto": "When not seen", "always": "When I speak"},
     "output.badge_corner": {"top-left": "Top left", "top-right": "Top right", "bottom-left": "Bottom left",
                             "bottom-right": "Bottom right"},
 }
