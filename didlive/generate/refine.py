@@ -96,9 +96,9 @@ def network_input(seen: Views) -> dict[str, F32]:
 def paste(image: U8, seen: Views, gates: list[float], drawn: dict[str, F32]) -> None:
     """Add the network's residuals (units of 0..1) to the warp's picture (H, W, 3) in place, each as far as its region
     moved (gates 0..1): the face's everywhere but where mouth and eyes have their own."""
-    weights = feathers(seen, gates)
-    layers = [_layer(drawn["face_out"][0], weights[3]), _layer(drawn["mouth_out"][0], weights[0]),
-              _layer(drawn["eyes_out"][0], weights[1]), _layer(drawn["eyes_out"][1], weights[2])]
+    mouth_weight, left_weight, right_weight, face_weight = feathers(seen, gates)
+    layers = (_layer(drawn["face_out"][0], face_weight), _layer(drawn["mouth_out"][0], mouth_weight),
+              _layer(drawn["eyes_out"][0], left_weight), _layer(drawn["eyes_out"][1], right_weight))
     mouth, left, right, face = seen.matrices
     inverse = np.stack([cv2.invertAffineTransform(m) for m in (face, mouth, left, right)]).astype(np.float32)
     corners = np.array([[0, FACE.width, 0, FACE.width], [0, 0, FACE.height, FACE.height]], np.float32)

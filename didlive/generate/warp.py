@@ -72,7 +72,7 @@ class WarpGenerator:
         vertices = pose_mesh(source.mesh, source.local, target, turned, centre, drive.scale)
         map_x, map_y = source.identity_x.copy(), source.identity_y.copy()
         points = np.ascontiguousarray(vertices[:, :2])
-        rasterise(points, source.uv, source.mesh.triangles, _order(source.mesh, vertices), map_x, map_y)
+        rasterise(points, source.uv, source.mesh.triangles, draw_order(source.mesh, vertices), map_x, map_y)
         # Cubic keeps fine texture sharp but costs nine times as much: a large picture has pixels to spare.
         method = cv2.INTER_CUBIC if map_x.size <= CUBIC_UP_TO_PX else cv2.INTER_LINEAR
         person = np.asarray(cv2.remap(source.matte.person, map_x, map_y, method, borderMode=cv2.BORDER_REPLICATE),
@@ -86,8 +86,8 @@ class WarpGenerator:
         return Patch(image, source.x, source.y, drive.stamp.mark("generate"), np.ascontiguousarray(person[:, :, 3]))
 
 
-def _order(mesh: HeadMesh, vertices: F32) -> np.ndarray:
-    """Rings from outside in, then the face from far to near."""
+def draw_order(mesh: HeadMesh, vertices: F32) -> np.ndarray:
+    """Return (T,) indices of the mesh's triangles: rings from outside in, then the face from far to near."""
     face = mesh.triangles[mesh.outer:]
     depth = vertices[face, 2].mean(1)
     return np.concatenate([np.arange(mesh.outer), mesh.outer + np.argsort(-depth)]).astype(np.int32)
