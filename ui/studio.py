@@ -19,6 +19,7 @@ from didlive.types import U8
 from .desk import Desk
 from .i18n import tr
 from .virtual import VirtualCamera
+from .voice import Listening
 from .wizard import RangeRun
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 NOT_IN_A_PROFILE = ("mirror", "auto_neutral", "region")
 # What people do not expect Ctrl+Z to change.
-NOT_UNDONE = ("window.", "camera.", "output.virtual_camera")
+NOT_UNDONE = ("window.", "camera.", "output.virtual_camera", "voice.enabled", "voice.microphone", "voice.muted")
 STATS_MS, CAMERAS_MS, SECOND_MS = 250, 2000, 1000
 
 
@@ -57,6 +58,7 @@ class Studio(Desk):
         self._virtual.message.connect(self.message)
         self._virtual.refused.connect(lambda: self.change("output.virtual_camera", False))
         self.settings_changed.connect(lambda settings: self._virtual.follow(self.session, settings))
+        self.voice = Listening(self)
 
     # Beginning and end
 

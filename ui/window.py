@@ -17,7 +17,7 @@ from .panels.camera import CameraPanel
 from .panels.library import LibraryPanel
 from .panels.motion import MotionPanel
 from .panels.output import OutputPanel
-from .panels.voice import VoicePanel, available
+from .panels.voice import VoicePanel
 from .stage import Stage, headline
 from .studio import Studio
 from .theme import Colors
@@ -71,9 +71,7 @@ class MainWindow(QMainWindow):
         studio = self._studio
         self._library = LibraryPanel(studio)
         made = {"library": self._library, "motion": MotionPanel(studio), "camera": CameraPanel(studio),
-                "output": OutputPanel(studio)}
-        if available(studio):
-            made["voice"] = VoicePanel(studio)
+                "voice": VoicePanel(studio), "output": OutputPanel(studio)}
         docks: dict[str, QDockWidget] = {}
         for name, panel in made.items():
             dock = docks[name] = QDockWidget(self)

@@ -1,26 +1,23 @@
-"""The voice panel: the microphone's level and how the voice moves the mouth. It is made only where there is a voice."""
+"""The voice panel: the microphone and its level, how the voice moves the face, and how far the sound is delayed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPalette
-from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import QRectF, QSignalBlocker, QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QShowEvent
+from PySide6.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from didlive.settings import walk
-from ui.i18n import tr
+from didlive.settings import Settings
+from ui.i18n import say, tr
 
-from .glyphs import BAD, GOOD
+from .controls import line
+from .glyphs import BAD, GOOD, GlyphButton
 from .panel import Panel, Section, note
+from .rows import RESET_PX, wide_combo
 
 if TYPE_CHECKING:
     from ui.studio import Studio
-
-
-def available(studio: Studio) -> bool:
-    """Whether there is a voice engine, and so something to show."""
-    return getattr(studio, "voice", None) is not None
 
 
 class LevelMeter(QWidget):
@@ -51,30 +48,123 @@ class LevelMeter(QWidget):
 
 
 class VoicePanel(Panel):
-    """Level meter and the settings of the voice."""
+    """The microphone with its level, how the voice moves the face, and how sound and lips stay together."""
 
     def __init__(self, studio: Studio) -> None:
         super().__init__(studio)
-        self.meter, self.told = LevelMeter(), note()
-        box = QVBoxLayout()
-        box.setSpacing(8)
-        box.addWidget(self.meter)
-        box.addWidget(self.told)
-        box.addWidget(self.form(*(path for path, _, _ in walk(studio.settings) if path.startswith("voice."))))
-        self.microphone = Section(box)
-        self.column.addWidget(self.microphone)
+        self._build_microphone()
+        self._build_mouth()
+        self._build_sound()
         self.column.addStretch(1)
         studio.level_changed.connect(self._show_level)
+        studio.stats_changed.connect(lambda _: self._show_state())
+        studio.voice.changed.connect(self._show_microphones)
         self.retranslate()
-        self._show_level(0.0, False)
+
+    def _build_microphone(self) -> None:
+        self.microphones, self.refresh = wide_combo(), GlyphButton("refresh", RESET_PX)
+        self.microphones.activated.connect(self._choose)
+        self.refresh.clicked.connect(self.studio.voice.look)
+        self.meter, self.told, self.talk = LevelMeter(), note(), QPushButton()
+        self.talk.pressed.connect(lambda: self.studio.voice.talk(True))
+        self.talk.released.connect(lambda: self.studio.voice.talk(False))
+        box = QVBoxLayout()
+        box.setSpacing(8)
+        box.addWidget(self.form("voice.enabled"))
+        box.addLayout(line(self.microphones, self.refresh))
+        box.addWidget(self.meter)
+        box.addWidget(self.told)
+        box.addWidget(self.form("voice.muted", "voice.push_to_talk"))
+        box.addWidget(self.talk)
+        self.microphone = Section(box)
+        self.column.addWidget(self.microphone)
+
+    def _build_mouth(self) -> None:
+        self.alone, self.moved = QPushButton(), note()
+        self.alone.setCheckable(True)
+        self.alone.clicked.connect(lambda on: self.studio.follow(not on))
+        box = QVBoxLayout()
+        box.setSpacing(8)
+        box.addWidget(self.form("voice.mouth", "voice.strength", "voice.liveliness"))
+        box.addWidget(self.alone)
+        box.addWidget(self.moved)
+        self.mouth = Section(box)
+        self.column.addWidget(self.mouth)
+
+    def _build_sound(self) -> None:
+        self.delay = note()
+        box = QVBoxLayout()
+        box.setSpacing(8)
+        box.addWidget(self.form("voice.align", "voice.offset_ms"))
+        box.addWidget(self.delay)
+        self.sound = Section(box, folds=True)
+        self.column.addWidget(self.sound)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.studio.voice.look()
 
     def _show_level(self, level: float, clipping: bool) -> None:
         self.meter.show_level(level, clipping)
-        self.told.setText(tr("Too loud: lower the microphone's level") if clipping
-                          else tr("Speak: the bar moves with your voice"))
+        voice, settings = self.studio.voice.voice, self.studio.settings.voice
+        problem = voice.problem if voice is not None else ""
+        if problem:
+            self.told.setText(say(problem))
+        elif clipping:
+            self.told.setText(tr("Too loud: lower the microphone's level"))
+        elif not settings.enabled:
+            self.told.setText(tr("The microphone is off"))
+        elif settings.muted:
+            self.told.setText(tr("Muted: nothing is heard"))
+        else:
+            self.told.setText(tr("Speak: the bar moves with your voice"))
+
+    def _show_state(self) -> None:
+        """Show who moves the mouth, and how much the sound is delayed."""
+        voice = self.studio.voice.voice
+        self.alone.setEnabled(self.studio.session is not None)
+        self.alone.setChecked(self.studio.session is not None and not self.studio.following)
+        if voice is None:
+            self.moved.setText("")
+        else:
+            self.moved.setText(tr("The voice moves the mouth now") if voice.share > 0.5
+                               else tr("The camera moves the mouth now"))
+        delay_ms, known = self.studio.voice.delay_ms()
+        told = tr("The sound of recordings and streams is delayed by {delay} ms", delay=f"{delay_ms:.0f}")
+        waits = tr("The camera's delay is measured while you speak before it")
+        self.delay.setText(told if known or not self.studio.settings.voice.align else f"{told}\n{waits}")
+
+    def _show_microphones(self) -> None:
+        wanted, combo = self.studio.settings.voice.microphone, self.microphones
+        with QSignalBlocker(combo):
+            combo.clear()
+            combo.addItem(tr("The system's own choice"), "")
+            for name in self.studio.voice.microphones:
+                combo.addItem(name, name)
+            if wanted and combo.findData(wanted) < 0:
+                combo.addItem(wanted, wanted)
+            combo.setCurrentIndex(combo.findData(wanted))
+        self._show_level(self.meter.level, self.meter.clipping)
+        self._show_state()
+
+    def _choose(self, at: int) -> None:
+        self.studio.change("voice.microphone", self.microphones.itemData(at), merge=False)
+
+    def show_settings(self, settings: Settings) -> None:
+        """Show the values that hold now."""
+        super().show_settings(settings)
+        self.talk.setVisible(settings.voice.push_to_talk)
+        self._show_microphones()
 
     def retranslate(self) -> None:
         super().retranslate()
         self.microphone.set_title(tr("Microphone"))
+        self.microphones.setAccessibleName(tr("Microphone"))
+        self.refresh.name_it(tr("Look for microphones again"))
         self.meter.setAccessibleName(tr("Microphone level"))
-        self._show_level(self.meter.level, self.meter.clipping)
+        self.talk.setText(tr("Hold to &talk"))
+        self.mouth.set_title(tr("How the voice moves the face"))
+        self.alone.setText(tr("Camera &off: my voice alone"))
+        self.alone.setToolTip(tr("The camera is released; head and eyes move by themselves"))
+        self.sound.set_title(tr("Sound and lips"))
+        self.show_settings(self.studio.settings)
