@@ -65,6 +65,13 @@ class Feed:
         return self.problem or (self.source.camera.reason if self.state is CameraState.RETRYING else "")
 
     @property
+    def rest(self) -> str:
+        """Why nobody is followed when `following` is cleared."""
+        if self.ended:
+            return "the clip has ended"
+        return "the camera is off" if self.info is None or self.info.live else "the motion is off"
+
+    @property
     def info(self) -> CameraInfo | None:
         """What the camera delivers; None before it was opened."""
         return self.source.camera.info

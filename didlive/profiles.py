@@ -16,6 +16,8 @@ from .errors import BadInput
 from .settings import Settings, dump, from_dict, load, overlay, read_toml, to_toml
 
 if TYPE_CHECKING:
+    from filelock import FileLock
+
     from .types import Performer
 
 MOST_LETTERS = 60
@@ -63,12 +65,38 @@ class Store:
     """Everything that is kept between two starts.
 
     folder: default is `config_folder`. `note` says in one line what could not be read at the last `load`, or is empty.
-    Writing raises OutputFailed.
+    Writing raises OutputFailed. After `claim` only one of several stores of a folder, in whatever process, saves
+    settings, so that windows do not overwrite each other's.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or config_folder()
         self.note = ""
+        self._lock: FileLock | None = None
+        self._elsewhere = False
+
+    def claim(self) -> None:
+        """Be the one that saves settings, until `release`; if another one is, `note` says so."""
+        from filelock import FileLock, Timeout
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / "window.lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            self._elsewhere = True
+            self.note = self.note or ("another didlive window is open; settings that you change in this one are not "
+                                      "kept")
+        except OSError:
+            return  # Saving will say what is wrong with the folder.
+        else:
+            self._lock, self._elsewhere = lock, False
+
+    def release(self) -> None:
+        """Let another one save; may be called twice."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def load(self) -> Settings:
         """Return the saved settings, or the defaults when there are none or they cannot be used; then the file is set
@@ -83,8 +111,9 @@ class Store:
             return Settings()
 
     def save(self, settings: Settings) -> None:
-        """Write the settings, whole or not at all."""
-        write_whole(self.folder / "settings.toml", dump(settings).encode())
+        """Write the settings, whole or not at all; nothing when another window does."""
+        if not self._elsewhere:
+            write_whole(self.folder / "settings.toml", dump(settings).encode())
 
     def profiles(self) -> tuple[str, ...]:
         """Return the names of the user's own profiles."""

@@ -273,7 +273,7 @@ class Session(Broadcast):
         if self.voice is not None and (not self.following or self.voice.speaking):
             return State.LIVE, ""
         if not self.following:
-            return State.IDLE, "the clip has ended" if self._feed.ended else "the camera is off"
+            return State.IDLE, self._feed.rest
         if self._presence is None:
             return (State.IDLE, "no face was seen yet") if self._started else (State.STARTING, "")
         if self._presence is Presence.TRACK:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +24,11 @@ class Refused(BadInput):
 
 class Consents(QObject):
     """Records, checks and revokes consents. `asked(entry)`: nobody said yet whose this portrait is, and it plays;
-    `revoked(key)`; `message(level, text)`."""
+    `revoked(key)`; `known`: `states` is new; `message(level, text)`."""
 
     asked = Signal(object)
     revoked = Signal(str)
+    known = Signal()
     message = Signal(str, str)
 
     def __init__(self, folder: Path, parent: QObject | None = None) -> None:
@@ -37,6 +38,32 @@ class Consents(QObject):
         self._jobs = Jobs(self)
         self._jobs.failed.connect(lambda text: self.message.emit("error", text))
         self._noted = ""
+        # Portrait -> none, valid, expired or revoked.
+        self.states: dict[str, str] = {}
+        self._keys: tuple[str, ...] = ()
+
+    def look(self, entries: Iterable[Entry] | None = None) -> None:
+        """Find out how the consents to these portraits stand, or to those of the last time."""
+        before = self._keys
+        if entries is not None:
+            self._keys = tuple(entry.key for entry in entries if not entry.builtin)
+        keys = self._keys
+        if entries is not None and keys == before:
+            return
+
+        def done(states: dict[str, str]) -> None:
+            if states != self.states:
+                self.states = states
+                self.known.emit()
+
+        if keys or self.states:
+            self._jobs.submit(lambda: {key: self.ledger.state(key) for key in keys}, done)
+
+    def export(self, path: Path) -> None:
+        """Write all consents with their signatures into a file."""
+        self._jobs.submit(lambda: self.ledger.export(path),
+                          lambda count: self.message.emit("info", tr("{count} consents are in {path}", count=count,
+                                                                     path=str(path))))
 
     def refuse(self, entry: Entry) -> None:
         """Raise Refused when this portrait may not go live; call it in a job. Built-in ones always may."""
@@ -70,7 +97,11 @@ class Consents(QObject):
     def record(self, entry: Entry, kind: str, fields: dict[str, str], done: Callable[[], None],
                failed: Callable[[DidliveError], None]) -> None:
         """Write down whose a portrait is. fields: who, scope, expires."""
-        self._jobs.submit(lambda: self.ledger.record(entry.path, kind, name=entry.name, **fields), lambda _: done(),
+        def recorded(_: Any) -> None:
+            self.look()
+            done()
+
+        self._jobs.submit(lambda: self.ledger.record(entry.path, kind, name=entry.name, **fields), recorded,
                           failed=failed)
 
     def revoke(self, entry: Entry) -> None:
@@ -85,6 +116,7 @@ class Consents(QObject):
         def done(there: Any) -> None:
             if there:
                 self.message.emit("info", tr("{name} does not go live any more", name=entry.name))
+                self.look()
                 self.revoked.emit(entry.key)
             else:
                 self.message.emit("warning", tr("There is no consent for {name} to revoke", name=entry.name))

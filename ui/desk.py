@@ -16,6 +16,7 @@ from .consent import Consents
 from .i18n import tr
 from .jobs import Jobs
 from .runner import Runner
+from .sending import Sending
 from .shelf import Shelf
 from .takes import Takes
 from .tuning import Tuning
@@ -65,22 +66,27 @@ class Desk(QObject):
         self._shelf = Shelf(self._jobs, self._aside, portraits, self)
         self.consents = Consents(store.folder / "consent", self)
         self._runner = Runner(self._jobs, self._shelf, self._tuning, self.consents, self)
-        self._takes = Takes(self._jobs, self._seal, self)
+        self.takes = Takes(self._jobs, self._seal, self)
+        # A server that does not answer must not keep a portrait waiting.
+        self.sending = Sending(self._aside, self)
         self.cameras: tuple[CameraChoice, ...] = ()
         self.profiles: tuple[str, ...] = ()
         self.performers: tuple[str, ...] = ()
-        for part in (self._shelf, self._runner, self._takes, self.consents):
+        for part in (self._shelf, self._runner, self.takes, self.sending, self.consents):
             part.message.connect(self.message)
         for jobs in (self._jobs, self._aside):
             jobs.failed.connect(lambda text: self.message.emit("error", text))
             jobs.busy.connect(self.busy_changed)
         self._tuning.changed.connect(lambda new, _: self.settings_changed.emit(new))
         self._shelf.changed.connect(self.library_changed)
+        self._shelf.changed.connect(lambda: self.consents.look(self._shelf.entries))
+        self.consents.known.connect(self.library_changed)
         self._shelf.added.connect(self.portraits_added)
         self._runner.portrait_changed.connect(self.portrait_changed)
         self._runner.preparing_changed.connect(self.preparing_changed)
         self._runner.driver_changed.connect(self.driver_changed)
-        self._takes.changed.connect(self.outputs_changed)
+        self.takes.changed.connect(self.outputs_changed)
+        self.sending.changed.connect(self.outputs_changed)
 
     def _keep(self, common: Settings, key: str, own: dict[str, Any]) -> None:
         """Save settings in the background."""
@@ -176,22 +182,17 @@ class Desk(QObject):
     @property
     def recording(self) -> bool:
         """Whether a recording runs."""
-        return self._takes.recording
-
-    @property
-    def recording_path(self) -> Path | None:
-        """The file that is being recorded."""
-        return self._takes.path
+        return self.takes.recording
 
     @property
     def recordings(self) -> tuple[Path, ...]:
         """The last recordings, newest first."""
-        return self._takes.recordings
+        return self.takes.recordings
 
     @property
     def folders(self) -> tuple[Path, Path]:
         """The folders of recordings and of snapshots."""
-        return self._takes.videos, self._takes.pictures
+        return self.takes.videos, self.takes.pictures
 
     @property
     def can_undo(self) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from didlive.badge import TEXT
 from didlive.errors import BadInput, DidliveError
 from didlive.settings import Settings
 
@@ -118,15 +120,17 @@ class Runner(QObject):
     def prepare_ahead(self) -> None:
         """Prepare the first portraits of the library one by one, so that their number keys switch at once."""
         for entry in self._shelf.entries[:READY_AHEAD]:
-            settings = self._tuning.dressed(self._shelf.own.get(entry.key, {}))
+            settings = self._settings_of(entry)
             if self._wardrobe.find(entry, settings) is None:
                 # A portrait that cannot be used says so when it is chosen.
                 self._jobs.submit(lambda entry=entry, settings=settings: self._wardrobe.get(entry, settings),
                                   failed=lambda _: None)
 
     def _settings_of(self, entry: Entry) -> Settings:
-        return self._tuning.settings if entry.key == self.portrait else self._tuning.dressed(
+        settings = self._tuning.settings if entry.key == self.portrait else self._tuning.dressed(
             self._shelf.own.get(entry.key, {}))
+        text = settings.output.badge_text or tr(TEXT)
+        return replace(settings, output=replace(settings.output, badge_text=text))
 
     # Beginning
 
@@ -247,7 +251,8 @@ class Runner(QObject):
             return
         if new.motion != old.motion:
             session.configure(new.motion)
-        if (new.output, new.generator) != (old.output, old.generator):
+        # The label speaks the window's language.
+        if (new.output, new.generator, new.window.language) != (old.output, old.generator, old.window.language):
             self._refit.start()
 
     def _fit_again(self) -> None:

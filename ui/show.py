@@ -4,6 +4,7 @@ here; everything heavy is imported when it is called."""
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,15 +35,31 @@ class Driver:
     missing: bool = False
 
 
+def find_choice(wanted: str, cameras: tuple[CameraChoice, ...]) -> CameraChoice | None:
+    """Return the camera with this index, device path, name or, at last, part of a name."""
+    name = wanted.lower()
+    tests: tuple[Callable[[CameraChoice], bool], ...] = (
+        lambda camera: wanted in (str(camera.index), camera.path), lambda camera: name == camera.name.lower(),
+        lambda camera: not wanted.isdecimal() and name in camera.name.lower())
+    return next((camera for test in tests for camera in cameras if test(camera)), None) if wanted else None
+
+
+def lasting_name(spec: str, cameras: tuple[CameraChoice, ...]) -> str:
+    """Return a camera's name for its index, which may be another one at the next start; the index where several have
+    that name, or none."""
+    camera = next((camera for camera in cameras if str(camera.index) == spec), None)
+    if camera is None or not camera.name or camera.name.isdecimal() or set("/\\") & set(camera.name):
+        return spec
+    return camera.name if [each.name for each in cameras].count(camera.name) == 1 else spec
+
+
 def find_driver(wanted: str, cameras: tuple[CameraChoice, ...]) -> Driver:
     """Return what `wanted` means on this machine: a camera by index, part of its name or device path, a file, or, when
     it is empty or not there, the built-in motion."""
     if wanted:
-        for camera in cameras:
-            if wanted in (str(camera.index), camera.path) or (
-                not wanted.isdecimal() and wanted.lower() in camera.name.lower()
-            ):
-                return Driver(str(camera.index), camera.name or f"camera {camera.index}")
+        camera = find_choice(wanted, cameras)
+        if camera is not None:
+            return Driver(str(camera.index), camera.name or f"camera {camera.index}")
         if wanted == "synthetic" or is_phone(wanted) or Path(wanted).is_file():
             return Driver(wanted, Path(wanted).name)
     return Driver(str(demo_motion()), "", bool(wanted))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import threading
 from collections.abc import Callable
@@ -13,27 +12,22 @@ from PySide6.QtCore import QObject, QTimer
 
 from didlive.errors import DidliveError
 from didlive.profiles import Store
-from didlive.settings import Settings, get, nested
-from didlive.types import U8
 
-from .desk import Desk
 from .i18n import tr
-from .virtual import VirtualCamera
+from .show import lasting_name
 from .voice import Listening
 from .wizard import RangeRun
+from .workbench import Workbench
 
 if TYPE_CHECKING:
     from didlive.calibration import Performer
     from didlive.capture.listing import CameraChoice
     from didlive.session import Session
 
-NOT_IN_A_PROFILE = ("mirror", "auto_neutral", "region")
-# What people do not expect Ctrl+Z to change.
-NOT_UNDONE = ("window.", "camera.", "output.virtual_camera", "voice.enabled", "voice.microphone", "voice.muted")
 STATS_MS, CAMERAS_MS, SECOND_MS = 250, 2000, 1000
 
 
-class Studio(Desk):
+class Studio(Workbench):
     """Everything the window can do. Nothing here blocks the window's thread."""
 
     def __init__(self, store: Store, portraits: Path | None = None, camera: str | None = None,
@@ -54,16 +48,15 @@ class Studio(Desk):
         self.consents.revoked.connect(self._leave)
         self._runner.began.connect(self._began)
         self._runner.ended.connect(self._ended)
-        self._virtual = VirtualCamera(self._jobs, self)
-        self._virtual.message.connect(self.message)
-        self._virtual.refused.connect(lambda: self.change("output.virtual_camera", False))
-        self.settings_changed.connect(lambda settings: self._virtual.follow(self.session, settings))
+        self.sending.refused.connect(lambda path: self.change(path, False))
+        self.settings_changed.connect(lambda settings: self.sending.follow(self.session, settings))
         self.voice = Listening(self)
 
     # Beginning and end
 
     def open(self, portraits: tuple[Path, ...] = ()) -> None:
         """Read the library, put `portraits` into it, look for cameras, and begin the show."""
+        self.store.claim()
         if self.store.note:
             self.message.emit("warning", self.store.note)
 
@@ -74,7 +67,7 @@ class Studio(Desk):
 
         self._shelf.open(opened)
         self._refresh_names()
-        self._takes.refresh()
+        self.takes.refresh()
         self._ticks.start(STATS_MS)
         # Elsewhere a look at the cameras is slow, and may wake them.
         if sys.platform == "linux":
@@ -110,92 +103,25 @@ class Studio(Desk):
         """The screen is gone and the process ends at once: finish the recordings here."""
         if self.session is not None:
             self.session.stop()
+        self.takes.finish()
 
     def _end(self) -> None:
         session = self.session
         if session is not None:
             session.stop()
         self._jobs.wait(2.0)
+        self.takes.finish()
         try:
             self._write_kept()
         except DidliveError as error:
             self.message.emit("error", str(error))
+        self.store.release()
         self.closed.emit()
 
-    def submit(self, function: Callable[[], Any], done: Callable[[Any], None] | None = None, label: str = "") -> None:
-        """Run `function` in the background, then `done(result)` here; errors become messages."""
-        self._aside.submit(function, done, label)
-
-    # Settings
-
-    def change(self, path: str, value: Any, *, merge: bool = True) -> None:
-        """Change one setting; merge: with a change of the same one just before, it is one step of undo."""
-        try:
-            self._tuning.change({path: value}, merge, undoable=not path.startswith(NOT_UNDONE))
-        except DidliveError as error:
-            self.message.emit("warning", str(error))
-
-    def reset(self, path: str) -> None:
-        """Set one setting, or a whole group, to its default."""
-        value = get(Settings(), path)
-        tree = dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
-        self._tuning.apply(nested(path, tree))
-
-    def undo(self) -> None:
-        """Take the last change of the settings back."""
-        self._tuning.undo()
-
-    def redo(self) -> None:
-        """Make the change again that was taken back."""
-        self._tuning.redo()
-
-    def apply_overlay(self, tree: dict[str, Any], name: str) -> None:
-        """Apply a preset or profile called `name`."""
-        try:
-            self._tuning.apply(tree)
-        except DidliveError as error:
-            self.message.emit("error", str(error))
-        else:
-            self.message.emit("info", tr("{name} is in use", name=name))
-
-    def apply_profile(self, name: str) -> None:
-        """Apply one of the user's own profiles."""
-        self._jobs.submit(lambda: self.store.profile(name), lambda tree: self.apply_overlay(tree, name), soon=True)
-
-    def save_profile(self, name: str) -> None:
-        """Keep the motion settings as a profile: how the portrait moves, not whose motion it is."""
-        motion = dataclasses.asdict(self.settings.motion)
-        tree = {"motion": {name: value for name, value in motion.items() if name not in NOT_IN_A_PROFILE}}
-        self._jobs.submit(lambda: self.store.save_profile(name, tree), lambda _: self._refresh_names(), soon=True)
-
-    def delete_profile(self, name: str) -> None:
-        """Forget a profile."""
-        self._jobs.submit(lambda: self.store.delete_profile(name), lambda _: self._refresh_names(), soon=True)
-
-    # Portraits
-
-    def choose_portrait(self, key: str) -> None:
-        """Show this portrait as soon as it is prepared."""
-        self._runner.play(key)
-
-    def choose_index(self, number: int) -> None:
-        """Show the portrait with this number, 1 = first."""
-        if 1 <= number <= len(self.entries):
-            self.choose_portrait(self.entries[number - 1].key)
-
-    def add_portraits(self, paths: list[Path]) -> None:
-        """Copy picture files into the library and show the first of them."""
-        self._shelf.add(list(paths))
-
-    def add_image(self, image: U8, name: str) -> None:
-        """Put a picture (H, W, 3 or 4) into the library and show it."""
-        self._shelf.add([(image, name)])
-
-    def remove_portrait(self, key: str) -> None:
-        """Delete a portrait from the library."""
-        if key == self.portrait and len(self.entries) > 1:
-            self.choose_portrait(next(entry.key for entry in self.entries if entry.key != key))
-        self._shelf.remove(key)
+    def submit(self, function: Callable[[], Any], done: Callable[[Any], None] | None = None, label: str = "", *,
+               failed: Callable[[DidliveError], None] | None = None) -> None:
+        """Run `function` in the background, then `done(result)` here; errors go to `failed`, or become messages."""
+        self._aside.submit(function, done, label, failed=failed)
 
     def _ask_whose(self, key: str) -> None:
         entry = self._shelf.entry(key)
@@ -208,16 +134,12 @@ class Studio(Desk):
             other = next((entry.key for entry in self.entries if entry.key != key), "")
             self.choose_portrait(other) if other else self.stop()
 
-    def rename_portrait(self, key: str, name: str) -> None:
-        """Give a portrait another name."""
-        self._shelf.rename(key, name)
-
     # Camera and performer
 
     def choose_camera(self, spec: str) -> None:
         """Let a camera (index or name), a clip or motion file drive; an empty text: the built-in motion."""
         self._runner.camera = None
-        self.change("camera.name", spec, merge=False)
+        self.change("camera.name", lasting_name(spec, self.cameras), merge=False)
         self._runner.find_camera()
 
     def refresh_cameras(self, done: Callable[[], None] = lambda: None) -> None:
@@ -322,16 +244,16 @@ class Studio(Desk):
         if self.session is None:
             self.message.emit("warning", tr("Start the show first"))
         elif on:
-            self._takes.begin(self.session)
+            self.takes.begin(self.session, self.settings)
         else:
-            self._takes.end(self.session)
+            self.takes.end(self.session)
 
     def snapshot(self) -> None:
         """Save what goes out now as a picture."""
         if self.session is None:
             self.message.emit("warning", tr("Start the show first"))
         else:
-            self._takes.snapshot(self.session)
+            self.takes.snapshot(self.session)
 
     # From the parts
 
@@ -340,7 +262,7 @@ class Studio(Desk):
         if session is None:
             return
         self.stats_changed.emit(session.stats())
-        self._takes.look(session)
+        self.takes.look(session)
         states = session.output_states()
         stands = [(state.name, state.problem) for state in states]
         if stands != self._outputs:
@@ -357,12 +279,12 @@ class Studio(Desk):
         self._failure, self._calibrating = "", False
         self._shelf.fill()
         self._apply_performer()
-        self._virtual.follow(session, self.settings)
+        self.sending.follow(session, self.settings)
         self.session_changed.emit(session)
         self._tick()
 
     def _ended(self, session: Session) -> None:
-        self._takes.ended()
+        self.takes.ended()
         if self.session is None:
             self.session_changed.emit(None)
 
@@ -374,14 +296,6 @@ class Studio(Desk):
             self._jobs.submit(lambda: session.use_performer(self.store.performer(name)))
         else:
             session.use_performer(None)
-
-    def _refresh_names(self) -> None:
-        def done(names: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
-            self.profiles, self.performers = names
-            self.profiles_changed.emit()
-            self.performers_changed.emit()
-
-        self._jobs.submit(lambda: (self.store.profiles(), self.store.performers()), done)
 
     def _count_down(self) -> None:
         self._left -= 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QStandardPaths, Signal
 
 from didlive.errors import DidliveError, OutputFailed
+from didlive.settings import Settings
 
 from .i18n import tr
 from .jobs import Jobs
@@ -17,10 +21,30 @@ from .jobs import Jobs
 if TYPE_CHECKING:
     from didlive.credentials import Seal
     from didlive.session import Session
+    from didlive.sinks.files import FileSink
     from didlive.sinks.recorder import QueuedSink
+    from didlive.take import TakeWriter
 
 NAME = "record"
 MOST_LISTED = 10
+KINDS = (".mp4", ".webm", ".gif", ".webp")
+
+
+class Clock:
+    """Seconds since its making, without the pauses."""
+
+    def __init__(self) -> None:
+        self._begun_s, self._before_s, self._running = time.monotonic(), 0.0, True
+
+    def pause(self, on: bool) -> None:
+        """Stand still, or go on."""
+        if on == self._running:
+            self._before_s, self._begun_s, self._running = self.seconds, time.monotonic(), not on
+
+    @property
+    def seconds(self) -> float:
+        """How long it ran."""
+        return self._before_s + (time.monotonic() - self._begun_s if self._running else 0.0)
 
 
 def folder_of(kind: QStandardPaths.StandardLocation) -> Path:
@@ -42,6 +66,17 @@ def _free(folder: Path, suffix: str) -> Path:
     return next(folder / f"{name}{suffix}" for name in names if not (folder / f"{name}{suffix}").exists())
 
 
+@dataclass(frozen=True)
+class Running:
+    """A recording that runs: the file, its thread, the performance beside it, and what is told about it."""
+
+    file: FileSink
+    sink: QueuedSink
+    take: TakeWriter | None
+    told: str
+    clock: Clock = field(default_factory=Clock)
+
+
 class Takes(QObject):
     """Records into the videos folder and takes snapshots into the pictures folder. `changed` when a recording began,
     ended, or the list of recordings is another; `message(level, text)`."""
@@ -56,65 +91,120 @@ class Takes(QObject):
         self.videos = folder_of(QStandardPaths.StandardLocation.MoviesLocation)
         self.pictures = folder_of(QStandardPaths.StandardLocation.PicturesLocation)
         self.recordings: tuple[Path, ...] = ()
-        self.path: Path | None = None
-        self._sink: QueuedSink | None = None
+        self._now: Running | None = None
 
     @property
     def recording(self) -> bool:
         """Whether a recording runs."""
-        return self.path is not None
+        return self._now is not None
 
-    def begin(self, session: Session) -> None:
+    @property
+    def path(self) -> Path | None:
+        """The file that is being recorded."""
+        return self._now.file.path if self._now is not None else None
+
+    @property
+    def paused(self) -> bool:
+        """Whether the recording stands still."""
+        return self._now is not None and self._now.sink.paused
+
+    @property
+    def seconds(self) -> float:
+        """How long the recording is."""
+        return self._now.clock.seconds if self._now is not None else 0.0
+
+    def measure(self) -> int:
+        """Return the bytes that were recorded so far; call it in a job."""
+        now = self._now
+        return now.file.size_bytes if now is not None else 0
+
+    def begin(self, session: Session, settings: Settings) -> None:
         """Start a recording of what goes out."""
         if self.recording:
             return
 
-        def start() -> tuple[Path, QueuedSink]:
-            from didlive.sinks import sink_for
-            from didlive.sinks.files import FileSink
-            from didlive.sinks.recorder import QueuedSink
-
-            path = _new_path(lambda: _free(self.videos, ".mp4"))
-            file = sink_for(path, real_time=True)
-            if isinstance(file, FileSink):
-                file.seal = self._seal(session)
-            sink = QueuedSink(file)
-            session.add_sink(NAME, sink)
-            return path, sink
-
-        def started(made: tuple[Path, QueuedSink]) -> None:
-            self.path, self._sink = made
-            self.message.emit("info", tr("Recording to {path}", path=short(made[0])))
+        def started(made: Running) -> None:
+            self._now = made
+            self.message.emit("info", made.told)
             self.changed.emit()
 
-        self._jobs.submit(start, started, soon=True)
+        self._jobs.submit(lambda: self._start(session, settings), started, soon=True)
+
+    def _start(self, session: Session, settings: Settings) -> Running:
+        from didlive.credentials import KINDS as SIGNED
+        from didlive.sinks import encoders, sink_for
+        from didlive.sinks.files import FileSink
+        from didlive.sinks.recorder import QueuedSink
+        from didlive.take import SUFFIX, TakeWriter
+
+        path = _new_path(lambda: _free(self.videos, f".{settings.output.record_as}"))
+        file = sink_for(path, real_time=True, encoder=settings.output.encoder)
+        assert isinstance(file, FileSink)
+        file.seal = self._seal(session) if path.suffix in SIGNED else None
+        take = TakeWriter(path.with_suffix(SUFFIX), settings, session.portrait) if settings.output.take else None
+        sink = QueuedSink(file)
+        try:
+            session.add_sink(NAME, sink)
+        except DidliveError:
+            if take is not None:
+                take.abort()
+            raise
+        session.take = take
+        told = tr("Recording to {path}", path=short(path))
+        used = getattr(file, "used", "")
+        if used in encoders.HARDWARE:
+            told = tr("{told}, made by the graphics card ({name})", told=told, name=encoders.HARDWARE[used][0])
+        return Running(file, sink, take, told)
+
+    def pause(self, on: bool) -> None:
+        """Let the recording stand still, or go on."""
+        now = self._now
+        if now is not None:
+            now.sink.pause(on)
+            if now.take is not None:
+                now.take.pause(on)
+            now.clock.pause(on)
+            self.changed.emit()
 
     def end(self, session: Session) -> None:
         """Finish the recording; the file is complete when `message` says so."""
+
+        def finish() -> None:
+            session.take = None
+            session.remove_sink(NAME)
+
         if self.recording:
-            self._jobs.submit(lambda: session.remove_sink(NAME), lambda _: self.ended(), tr("Finishing the recording"),
-                              failed=self._failed, soon=True)
+            self._jobs.submit(finish, lambda _: self.ended(), tr("Finishing the recording"), failed=self._failed,
+                              soon=True)
 
     def ended(self) -> None:
         """The session gave the recording up, or was stopped: tell how it went."""
-        path, sink = self.path, self._sink
-        self.path = self._sink = None
-        if path is not None and sink is not None:
-            if sink.error is not None:
-                self.message.emit("error", str(sink.error))
+        now, self._now = self._now, None
+        if now is not None:
+            if now.take is not None:
+                # Without a face there is nothing to keep, and nothing wrong.
+                self._jobs.submit(now.take.close, failed=lambda error: self.message.emit("info", str(error)))
+            if now.sink.error is not None:
+                self.message.emit("error", str(now.sink.error))
             else:
-                self._saved(tr("Recorded {path}", path=short(path)), getattr(sink.sink, "note", ""))
+                self._saved(tr("Recorded {path}", path=short(now.file.path)), now.file.note)
             self.refresh()
         self.changed.emit()
 
     def _failed(self, error: DidliveError) -> None:
-        if self._sink is not None and self._sink.error is None:
+        if self._now is not None and self._now.sink.error is None:
             self.message.emit("error", str(error))
         self.ended()
 
+    def finish(self) -> None:
+        """The show has ended, and so does everything: complete what is kept beside the recording, here and now."""
+        if self._now is not None and self._now.take is not None:
+            with suppress(OutputFailed):
+                self._now.take.close()
+
     def look(self, session: Session) -> None:
         """End a recording that broke (the disk is full): the show goes on."""
-        if self._sink is not None and self._sink.error is not None:
+        if self._now is not None and self._now.sink.error is not None:
             self.end(session)
 
     def snapshot(self, session: Session) -> None:
@@ -143,7 +233,7 @@ class Takes(QObject):
         """List the recordings again, newest first."""
 
         def listed() -> tuple[Path, ...]:
-            files = [path for path in self.videos.glob("*.mp4") if ".recording" not in path.name]
+            files = [path for path in self.videos.glob("*") if path.suffix in KINDS and ".recording" not in path.name]
             return tuple(sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_LISTED])
 
         def done(found: tuple[Path, ...]) -> None:

@@ -41,7 +41,7 @@ def language() -> Iterator[Callable[[str], None]]:
 def studio(qtbot, tmp_path: Path) -> Iterator[Studio]:
     """A Studio that keeps everything in `tmp_path` and was not opened: no library, no show."""
     made = Studio(Store(tmp_path / "config"), tmp_path / "portraits")
-    made._takes.videos, made._takes.pictures = tmp_path / "videos", tmp_path / "pictures"
+    made.takes.videos, made.takes.pictures = tmp_path / "videos", tmp_path / "pictures"
     yield made
     with qtbot.waitSignal(made.closed, timeout=LONG_MS):
         made.shutdown()

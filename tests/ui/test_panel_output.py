@@ -93,7 +93,7 @@ def test_a_size_of_ones_own_begins_with_the_one_there_is(panel: OutputPanel, stu
 
 
 def test_without_outputs_it_says_what_there_will_be(panel: OutputPanel):
-    assert "virtual camera" in panel.nowhere.text() and panel.nowhere.isVisible()
+    assert "virtual camera" in panel.outputs.nowhere.text() and panel.outputs.nowhere.isVisible()
     assert panel.none.isVisible() and not panel.recordings.isVisible() and not panel.told.isVisible()
 
 
@@ -103,12 +103,12 @@ def test_record_and_snapshot(qtbot, show: Studio, until, opened: list[str]):
     panel.record.click()
     until(lambda: show.recording)
     assert panel.record.text() == "Stop &recording" and panel.restarts.isVisible()
-    until(lambda: panel._shown and "Recording: runs" in panel._shown[0].findChild(QLabel).text())
+    until(lambda: panel.outputs.shown and "Recording: runs" in panel.outputs.shown[0].findChild(QLabel).text())
     until(lambda: panel.told.text().startswith("Recording 0:0") and "0.0 MB" not in panel.told.text())
     panel.record.click()
     until(lambda: not show.recording and panel.recordings.isVisible())
     assert panel.record.text() == "&Record" and not panel.told.isVisible() and not panel.restarts.isVisible()
-    until(lambda: panel.nowhere.isVisible())
+    until(lambda: panel.outputs.nowhere.isVisible())
     panel.recordings.itemActivated.emit(panel.recordings.item(0))
     panel.folder.click()
     file, folder = (Path(name) for name in opened)
@@ -123,11 +123,11 @@ def test_an_output_that_has_trouble_says_so(qtbot, show: Studio, until):
     assert isinstance(session, Session)
     session.add_sink("stream", MemorySink())
     show.outputs_changed.emit()
-    assert "Stream: runs" in panel._shown[0].findChild(QLabel).text()
-    assert panel._shown[0].findChild(Mark).mark == "good" and not panel.nowhere.isVisible()
+    assert "Stream: runs" in panel.outputs.shown[0].findChild(QLabel).text()
+    assert panel.outputs.shown[0].findChild(Mark).mark == "good" and not panel.outputs.nowhere.isVisible()
     session.remove_sink("stream")
     show.outputs_changed.emit()
-    assert not panel._shown and panel.nowhere.isVisible()
+    assert not panel.outputs.shown and panel.outputs.nowhere.isVisible()
 
 
 def test_a_folder_that_is_not_there_yet(panel: OutputPanel, opened: list[str], tmp_path: Path):

@@ -112,7 +112,7 @@ def test_recording_and_snapshot(show: Studio, until: Until):
     messages = said(show)
     show.record(True)
     until(lambda: show.recording)
-    path = show.recording_path
+    path = show.takes.path
     assert path is not None
     until(lambda: running(show).output_states() and running(show).output_states()[0].written > 10)
     show.record(False)
@@ -138,7 +138,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_show(show: Studio, until: Un
     messages = said(show)
     show.record(True)
     until(lambda: show.recording and running(show).output_states()[0].written > 10)
-    sink = show._takes._sink
+    sink = show.takes._now.sink
     assert sink is not None
 
     def full(frame: object) -> None:
@@ -154,7 +154,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_show(show: Studio, until: Un
 def test_closing_while_recording_finishes_the_file(qtbot, show: Studio, until: Until):
     show.record(True)
     until(lambda: show.recording and running(show).output_states()[0].written > 10)
-    path = show.recording_path
+    path = show.takes.path
     assert path is not None
     with qtbot.waitSignal(show.closed, timeout=60_000):
         show.shutdown()

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton, QVBoxLayout
 
 from didlive.settings import Settings
 from ui.i18n import say, tr
+from ui.show import find_choice
 
 from . import files
 from .controls import aligned, line
@@ -111,13 +112,11 @@ class CameraPanel(Panel):
         combo = self.cameras
         with QSignalBlocker(combo):
             combo.clear()
-            at = -1
+            chosen, at = find_choice(wanted, self.studio.cameras), -1
             for choice in self.studio.cameras:
                 combo.addItem(choice.name or tr("Camera {number}", number=choice.index), str(choice.index))
                 combo.setItemData(combo.count() - 1, choice.path, Qt.ItemDataRole.ToolTipRole)
-                named = not wanted.isdecimal() and wanted.lower() in choice.name.lower()
-                if at < 0 and wanted and (wanted in (str(choice.index), choice.path) or named):
-                    at = combo.count() - 1
+                at = combo.count() - 1 if choice is chosen else at
             combo.addItem(tr("Built-in motion (no camera)"), "")
             if at < 0 and wanted and not wanted.isdecimal():
                 combo.addItem(Path(wanted).name, wanted)

@@ -25,6 +25,7 @@ from shiboken6 import isValid
 from didlive.consent import KINDS
 from ui.i18n import tr
 
+from . import files
 from .panel import note
 from .rows import sentence
 from .tiles import ENTRY
@@ -128,7 +129,8 @@ class ConsentMenu:
         """Return the menu of one portrait."""
         menu = QMenu(self._view)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        for text, run in ((tr("Whose portrait is this?…"), self.ask), (tr("Revoke consent…"), self._ask_revoke)):
+        for text, run in ((tr("Whose portrait is this?…"), self.ask), (tr("Revoke consent…"), self._ask_revoke),
+                          (tr("Export all consents…"), lambda _: self.ask_export())):
             action = QAction(text, menu)
             action.triggered.connect(lambda _=False, run=run: run(entry))
             menu.addAction(action)
@@ -139,6 +141,11 @@ class ConsentMenu:
         entry = (index if index.isValid() else self._view.currentIndex()).data(ENTRY)
         if entry is not None and not entry.builtin:
             self.menu(entry).popup(self._view.viewport().mapToGlobal(at))
+
+    def ask_export(self) -> None:
+        """Ask where the ledger shall be written to."""
+        files.ask_new(self._view, tr("Export all consents"), "didlive-consents.json", "JSON (*.json)",
+                      files.Place.DocumentsLocation, self._studio.consents.export)
 
     def _ask_revoke(self, entry: Entry) -> None:
         dialog = QMessageBox(QMessageBox.Icon.Question, tr("Revoke consent"),

@@ -26,3 +26,15 @@ def ask(parent: QWidget, title: str, kinds: str, place: Place, take: Callable[[l
 
     dialog.filesSelected.connect(taken)
     dialog.open()
+
+
+def ask_new(parent: QWidget, title: str, name: str, kinds: str, place: Place, take: Callable[[Path], object]) -> None:
+    """Ask for the file to write, `name` at first; `take` gets its path."""
+    begin = _last.get(place) or QStandardPaths.writableLocation(place)
+    dialog = QFileDialog(parent, title, begin if Path(begin).is_dir() else str(Path.home()), kinds)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setDefaultSuffix(Path(name).suffix[1:])
+    dialog.selectFile(name)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.fileSelected.connect(lambda chosen: take(Path(chosen)))
+    dialog.open()

@@ -77,9 +77,16 @@ def _refresh() -> QPainterPath:
     return path
 
 
+def _copy() -> QPainterPath:
+    path = QPainterPath()
+    path.addRoundedRect(QRectF(5.5, 5.5, 8, 8), 1.5, 1.5)
+    _polyline(path, (10.5, 3), (10.5, 2.5), (2.5, 2.5), (2.5, 10.5), (3.5, 10.5))
+    return path
+
+
 GLYPHS: dict[str, Callable[[], QPainterPath]] = {
     "undo": _undo, "redo": _redo, "reset": _reset, "trash": _trash, "pencil": _pencil, "folder": _folder,
-    "refresh": _refresh,
+    "refresh": _refresh, "copy": _copy,
 }
 
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QVBoxLayout
 
+from didlive.badge import TEXT
 from ui.i18n import tr
 
 from .panel import Panel, Section, note
+from .rows import TextRow
 
 if TYPE_CHECKING:
     from didlive.settings import Settings
@@ -36,5 +38,8 @@ class LabelSection(Section):
     def retranslate(self) -> None:
         """Take all texts in the language of now."""
         self.set_title(tr("Label and signature"))
+        row = self.words.rows["output.badge_text"]
+        if isinstance(row, TextRow):
+            row.line.setPlaceholderText(tr(TEXT))
         self.law.setText(tr("In the EU and elsewhere synthetic media must be labelled: turning it off is your "
                             "responsibility."))

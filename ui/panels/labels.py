@@ -47,6 +47,17 @@ LABELS = {
     "output.watermark": "Hidden mark",
     "output.credentials": "Sign recordings and snapshots",
     "output.virtual_camera": "Virtual camera",
+    "output.record_as": "Record as",
+    "output.take": "Keep the performance beside recordings",
+    "output.encoder": "Encoded by",
+    "stream.page": "Picture page for OBS",
+    "stream.page_port": "Port",
+    "stream.url": "Server",
+    "stream.bitrate_kbps": "Bit rate",
+    "motion_out.enabled": "Motion for avatars",
+    "motion_out.protocol": "Protocol",
+    "motion_out.host": "To",
+    "motion_out.port": "Port",
     "voice.enabled": "Listen to the microphone",
     "voice.muted": "Mute",
     "voice.push_to_talk": "Push to talk",
@@ -58,6 +69,10 @@ LABELS = {
 }
 
 CHOICES: dict[str, dict[str, str]] = {
+    "output.record_as": {"mp4": "MP4, video", "webm": "WebM, may be transparent", "gif": "GIF, up to 20 s",
+                         "webp": "Animated WebP, up to 60 s"},
+    "output.encoder": {"auto": "The graphics card, where it can", "processor": "The processor"},
+    "motion_out.protocol": {"vmc": "VMC (OSC)", "vtube": "VTube Studio"},
     "motion.blink": {"performer": "As I blink", "automatic": "By itself", "open": "Eyes stay open"},
     "motion.region": {"all": "Everything", "expression": "Face only", "pose": "Head only", "mouth": "Mouth only",
                       "eyes": "Eyes only"},

@@ -34,7 +34,7 @@ from .controls import line
 from .glyphs import GlyphButton, Mark
 from .panel import MARGIN, WIDTH_PX, note
 from .rows import sentence
-from .tiles import PortraitModel, TileDelegate, mark_of, readiness
+from .tiles import PortraitModel, TileDelegate, consent_told, mark_of, readiness
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QEvent, QMimeData
@@ -189,7 +189,8 @@ class LibraryPanel(QWidget):
         self.name.setText(self.name.fontMetrics().elidedText(entry.name, Qt.TextElideMode.ElideMiddle, room))
         self.name.setAccessibleName(entry.name)
         self.headline.setText(readiness(verdict))
-        self.notes.setText("\n".join(f"• {sentence(each)}" for each in (verdict.notes if verdict else ())))
+        notes = [sentence(each) for each in (verdict.notes if verdict else ())] + [consent_told(self.studio, entry)]
+        self.notes.setText("\n".join(f"• {each}" for each in notes if each))
         self.notes.setVisible(bool(self.notes.text()))
         self.rename.setVisible(not entry.builtin)
         self.remove.setVisible(not entry.builtin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QElapsedTimer, QRectF, QSignalBlocker, QSize, Qt, QUrl
+from PySide6.QtCore import QRectF, QSignalBlocker, QSize, Qt, QUrl
 from PySide6.QtGui import QColor, QDesktopServices, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
@@ -21,10 +21,11 @@ from PySide6.QtWidgets import (
 )
 
 from didlive.settings import Settings
-from ui.i18n import say, tr
+from ui.i18n import tr
 
 from .controls import aligned, line
-from .glyphs import BAD, GlyphButton, Mark
+from .destinations import Destinations, StreamSection
+from .glyphs import BAD, GlyphButton
 from .label import LabelSection
 from .panel import Panel, Section, note
 from .rows import RESET_PX, guard_wheel, wide_combo
@@ -38,8 +39,6 @@ SIZES = {"512": "Square, 512 × 512", "720p": "Wide, 1280 × 720", "1080p": "Wid
          "720x1280": "Tall, 720 × 1280", "source": "As the portrait", "auto": "As the portrait, up to 1080",
          "": "Other…"}
 SIDE_LOW, SIDE_HIGH, MOST_SHOWN = 64, 4096, 4
-# Some outputs call themselves by a technical name.
-OUTPUTS = {"record": "Recording", "camera": "Virtual camera", "virtualcam": "Virtual camera", "stream": "Stream"}
 
 
 class RecordButton(QPushButton):
@@ -70,11 +69,12 @@ class OutputPanel(Panel):
 
     def __init__(self, studio: Studio) -> None:
         super().__init__(studio)
-        self._clock, self._bytes, self._asking = QElapsedTimer(), 0, False
-        self._shown: list[QWidget] = []
+        self._bytes, self._asking = 0, False
         self._build_picture()
         self._build_record()
-        self._build_outputs()
+        self.outputs, self.stream = Destinations(self), StreamSection(self)
+        for section in (self.outputs, self.stream):
+            self.column.addWidget(section)
         self.label = LabelSection(self)
         self.column.addWidget(self.label)
         self.column.addStretch(1)
@@ -114,6 +114,8 @@ class OutputPanel(Panel):
 
     def _build_record(self) -> None:
         self.record, self.snapshot, self.told = RecordButton(), QPushButton(), note(quiet=False)
+        self.pause, self.kind = QPushButton(), self.form("output.record_as", "output.take")
+        self.pause.clicked.connect(lambda: self.studio.takes.pause(not self.studio.takes.paused))
         self.snapshot.setMinimumHeight(36)
         self.record.clicked.connect(lambda: self.studio.record(not self.studio.recording))
         self.snapshot.clicked.connect(lambda: self.studio.snapshot())
@@ -131,24 +133,13 @@ class OutputPanel(Panel):
         box = QVBoxLayout()
         box.setSpacing(8)
         box.addLayout(line(self.record, self.snapshot))
-        box.addWidget(self.told)
+        box.addLayout(line(self.told, self.pause))
+        box.addWidget(self.kind)
         box.addLayout(head)
         box.addWidget(self.none)
         box.addWidget(self.recordings)
         self.takes = Section(box)
         self.column.addWidget(self.takes)
-
-    def _build_outputs(self) -> None:
-        self.nowhere = note()
-        self.lines = QVBoxLayout()
-        self.lines.setSpacing(4)
-        self.camera = self.form("output.virtual_camera")
-        box = QVBoxLayout()
-        box.addWidget(self.camera)
-        box.addLayout(self.lines)
-        box.addWidget(self.nowhere)
-        self.outputs = Section(box)
-        self.column.addWidget(self.outputs)
 
     # What is shown.
 
@@ -160,7 +151,8 @@ class OutputPanel(Panel):
         rows["output.background_color"].set_visible(background in ("color", "transparent"))
         rows["output.background_image"].set_visible(background == "image")
         self._show_size(settings.output.size)
-        self.label.show_settings(settings)
+        for section in (self.outputs, self.stream, self.label):
+            section.show_settings(settings)
 
     def _show_size(self, size: str) -> None:
         known = size in SIZES
@@ -179,21 +171,10 @@ class OutputPanel(Panel):
 
     def _show_outputs(self) -> None:
         """Show every output with its state, and the recordings."""
-        for shown in self._shown:
-            shown.deleteLater()
-        self._shown.clear()
-        session = self.studio.session
-        states = session.output_states() if session is not None else ()
-        for state in states:
-            shown = _output_line(state.name, state.problem, state.dropped)
-            self.lines.addWidget(shown)
-            self._shown.append(shown)
-        self.nowhere.setVisible(not states)
-        recording = self.studio.recording
-        if recording and not self.record.running:
-            self._clock.start()
-            self._bytes = 0
-        self.record.running = recording
+        self.outputs.show_outputs()
+        self.stream.show_outputs()
+        self.record.running = self.studio.recording
+        self.pause.setVisible(self.studio.recording)
         self._name_record()
         self._show_restarts()
         self._show_told()
@@ -213,26 +194,27 @@ class OutputPanel(Panel):
         self.recordings.setFixedHeight(height * max(1, len(paths)) + 2 * self.recordings.frameWidth() + 2)
 
     def _tick(self, _: Stats) -> None:
-        path = self.studio.recording_path
         self.snapshot.setEnabled(self.studio.session is not None)
         self.record.setEnabled(self.studio.session is not None)
-        if path is None:
+        self.outputs.look()
+        if not self.studio.recording:
+            self._bytes = 0
             return
         self._show_told()
         if not self._asking:
             self._asking = True
-            self.studio.submit(lambda: _size_of(path), self._take_size)
+            self.studio.submit(self.studio.takes.measure, self._take_size)
 
     def _take_size(self, size: int) -> None:
         self._asking, self._bytes = False, size
 
     def _show_told(self) -> None:
-        recording = self.studio.recording
-        self.told.setVisible(recording)
-        if recording:
-            seconds = self._clock.elapsed() // 1000 if self._clock.isValid() else 0
-            self.told.setText(tr("Recording {time}, {size} MB", time=f"{seconds // 60}:{seconds % 60:02d}",
-                                 size=f"{self._bytes / 1e6:.1f}"))
+        takes = self.studio.takes
+        self.told.setVisible(takes.recording)
+        seconds = int(takes.seconds)
+        values = {"time": f"{seconds // 60}:{seconds % 60:02d}", "size": f"{self._bytes / 1e6:.1f}"}
+        self.told.setText(tr("Paused at {time}, {size} MB", **values) if takes.paused else
+                          tr("Recording {time}, {size} MB", **values))
 
     def _show_restarts(self) -> None:
         self.restarts.setText(tr("Another size ends the recording that runs.") if self.studio.recording else "")
@@ -267,6 +249,7 @@ class OutputPanel(Panel):
 
     def _name_record(self) -> None:
         self.record.setText(tr("Stop &recording") if self.studio.recording else tr("&Record"))
+        self.pause.setText(tr("Go on") if self.studio.takes.paused else tr("Pause"))
 
     def retranslate(self) -> None:
         super().retranslate()
@@ -287,9 +270,8 @@ class OutputPanel(Panel):
         self.recordings.setAccessibleName(tr("Last recordings"))
         self.none.setText(tr("No recordings yet"))
         self.folder.name_it(tr("Open folder"))
-        self.outputs.set_title(tr("Outputs"))
-        self.nowhere.setText(tr("Nothing leaves this window yet: record, or switch the virtual camera on."))
-        self.label.retranslate()
+        for section in (self.outputs, self.stream, self.label):
+            section.retranslate()
         aligned(*self.forms)
         self.show_settings(self.studio.settings)
         self._show_outputs()
@@ -299,23 +281,3 @@ def _open(path: Path) -> None:
     """Let the desktop open a file or folder; a folder that is not there yet opens as the next one above."""
     there = next((place for place in (path, *path.parents) if place.exists()), path)
     QDesktopServices.openUrl(QUrl.fromLocalFile(str(there)))
-
-
-def _size_of(path: Path) -> int:
-    """Return the size in bytes of what was recorded so far: the file may still carry its working name."""
-    files = [path, *path.parent.glob(f"{path.stem}*recording*")]
-    return sum(file.stat().st_size for file in files if file.exists())
-
-
-def _output_line(name: str, problem: str, dropped: int) -> QWidget:
-    made = QWidget()
-    mark, text = Mark("bad" if problem else "good"), note(quiet=False)
-    state = say(problem) if problem else tr("runs")
-    if dropped:
-        state = tr("{state}, {count} frames dropped", state=state, count=dropped)
-    text.setText(f"{tr(OUTPUTS.get(name, name))}: {state}")
-    row = QHBoxLayout(made)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.addWidget(mark, 0, Qt.AlignmentFlag.AlignTop)
-    row.addWidget(text, 1)
-    return made

@@ -37,6 +37,16 @@ def readiness(verdict: Verdict | None) -> str:
     return words[mark_of(verdict)]
 
 
+def consent_told(studio: Studio, entry: Entry) -> str:
+    """Return how the consent to a portrait stands, in a few words; nothing for a built-in one."""
+    if entry.builtin:
+        return ""
+    words = {"valid": tr("Consent on record"), "none": tr("Nobody said whose portrait this is"),
+             "expired": tr("The consent has expired: it does not go live"),
+             "revoked": tr("The consent was revoked: it does not go live")}
+    return words.get(studio.consents.states.get(entry.key, ""), "")
+
+
 class PortraitModel(QAbstractListModel):
     """The entries of the library; pictures and verdicts come from Studio's memory, so that reading is cheap."""
 
@@ -97,6 +107,7 @@ class PortraitModel(QAbstractListModel):
     def _told(self, row: int, entry: Entry) -> str:
         verdict = self._studio.verdict(entry.key)
         lines = [readiness(verdict), *(say(note) for note in (verdict.notes if verdict else ()))]
+        lines += filter(None, [consent_told(self._studio, entry)])
         if row < KEYS:
             lines.append(tr("Key {number}", number=row + 1))
         if entry.key == self._studio.portrait:
@@ -156,6 +167,7 @@ class TileDelegate(QStyledItemDelegate):
         if index.row() < KEYS:
             self._paint_key(painter, box, str(index.row() + 1))
         draw_mark(painter, mark_of(self._studio.verdict(entry.key)), box.topRight() + QPointF(-14, 14))
+        self._paint_consent(painter, box, self._studio.consents.states.get(entry.key, ""))
         if entry.key == self._studio.preparing:
             self._paint_banner(painter, box, tr("Preparing…"), QColor(0, 0, 0, 190))
         elif plays:
@@ -185,6 +197,25 @@ class TileDelegate(QStyledItemDelegate):
         painter.drawRoundedRect(badge, 4, 4)
         painter.setPen(QColor(255, 255, 255))
         painter.drawText(badge, Qt.AlignmentFlag.AlignCenter, text)
+
+    @staticmethod
+    def _paint_consent(painter: QPainter, box: QRectF, state: str) -> None:
+        """Darken a portrait that may not go live; a question mark is on one that nobody spoke for."""
+        if state in ("expired", "revoked"):
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(0, 0, 0, 120))
+            painter.drawRoundedRect(box, 8, 8)
+            side = min(box.width(), box.height()) * 0.34
+            sign = QRectF(0, 0, side, side)
+            sign.moveCenter(box.center())
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(255, 255, 255), side / 9))
+            painter.drawEllipse(sign)
+            # A ring with a bar, as on a road.
+            reach = side / 2 * 0.7
+            painter.drawLine(box.center() - QPointF(reach, reach), box.center() + QPointF(reach, reach))
+        elif state == "none":
+            TileDelegate._paint_key(painter, QRectF(box.left(), box.top() + 22, box.width(), box.height()), "?")
 
     @staticmethod
     def _paint_banner(painter: QPainter, box: QRectF, text: str, color: QColor) -> None:
