@@ -29,7 +29,9 @@ class SoundServer:
         self._load("module-remap-source", "master=testsink.monitor", "source_name=testmic", "channels=1",
                    "channel_map=mono", f"source_properties=device.description={NAME}")
         wait_until(lambda: "testmic" in pactl("list", "short", "sources"), "the microphone")
-        pactl("set-default-source", "testmic")
+        # The session manager may not have begun yet.
+        chosen = ["pactl", "set-default-source", "testmic"]
+        wait_until(lambda: not subprocess.run(chosen, capture_output=True).returncode, "the default microphone")
 
     def unplug(self) -> None:
         """Take the microphone away."""

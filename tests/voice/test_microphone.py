@@ -58,10 +58,11 @@ def heard(tap: AudioTap, server: SoundServer, file: Path, seconds: float = 1.0) 
 def test_what_is_played_is_heard_bit_by_bit(server: SoundServer, microphone: Microphone, tmp_path: Path):
     file, samples = noise(tmp_path)
     got = heard(microphone.tap(), server, file, 1.2)
-    begin = int(np.flatnonzero(np.abs(got) > 1e-4)[0]) - int(np.flatnonzero(np.abs(samples) > 1e-4)[0])
-    # A busy machine may drop a block on the way; up to there every sample is the same.
-    same = np.isclose(got[begin:begin + len(samples)], samples, atol=2e-4)
-    assert same[:len(samples) // 4].all()
+    # A busy machine may drop a block on the way: a quarter of a second without a gap is enough.
+    parts = [samples[at:at + SOUND_HZ // 4] for at in range(0, SOUND_HZ, SOUND_HZ // 4)]
+    places = [int(np.argmax(np.correlate(got, part[:4800], "valid"))) for part in parts]
+    assert any(len(got) >= at + len(part) and np.allclose(got[at:at + len(part)], part, atol=2e-4)
+               for at, part in zip(places, parts, strict=True))
     assert microphone.device == NAME and microphone.reason == ""
 
 

@@ -114,7 +114,7 @@ def test_the_command_speaks_a_text(speech: Speech, astronaut: Path, folder: Path
 @pytest.mark.parametrize(("words", "told"), [
     (["--audio", "nowhere.wav"], "there is no file nowhere.wav"),
     (["--text", " "], "the text is empty"),
-    (["--text", "hi", "--voice", "klingon"], "has no voice 'klingon'"),
+    (["--text", "hi", "--voice", "nobody"], "has no voice 'nobody'"),
     (["--text", "hi", "--audio", "a.wav"], "two voices"),
 ])
 def test_what_cannot_be_said(words: list[str], told: str, speech: Speech, astronaut: Path, folder: Path, capsys):
