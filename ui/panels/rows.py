@@ -185,6 +185,7 @@ class WholeRow(Row):
         super().__init__(path, field, parent)
         low, high = field.metadata["low"], field.metadata["high"]
         self.number = QSpinBox()
+        self.number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.number.setRange(0 if low is None else int(low), 9999 if high is None else int(high))
         self.number.setKeyboardTracking(False)
         self.number.valueChanged.connect(lambda value: self.edited.emit(path, value))
