@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engines import EngineFailed, open_engine
+from engines import EngineFailed, open_engine, open_generators
 
 from .composite import AUTO, Compositor, crop_target, lay_out
 from .errors import BadInput
@@ -99,7 +99,14 @@ def open_generator(settings: Settings) -> tuple[Generator, str]:
         engine = open_engine("refiner", "ort" if exact else settings.engine, precision="fp32" if exact else None)
     except EngineFailed as error:
         return load(GENERATORS, "warp")(), f"drawn without the refiner: {error}"
-    return RefineGenerator(engine), ""
+    # Each generator takes its own kind of source only.
+    drawer: Any = RefineGenerator(engine)
+    on_card = open_generators() if settings.engine == "auto" else {}
+    if on_card:
+        from .generate.whole import WholeGenerator
+
+        drawer = WholeGenerator(on_card, drawer)
+    return drawer, ""
 
 
 def recomposed(actor: Actor, settings: Settings) -> Actor:

@@ -8,7 +8,7 @@ from pathlib import Path
 from .engine import Engine, EngineFailed, EngineLost
 from .weights import FOLDER
 
-__all__ = ["Engine", "EngineFailed", "EngineLost", "open_engine"]
+__all__ = ["Engine", "EngineFailed", "EngineLost", "open_engine", "open_generators"]
 
 
 def open_engine(name: str, backend: str = "auto", threads: int | None = None, precision: str | None = None,
@@ -30,3 +30,11 @@ def open_engine(name: str, backend: str = "auto", threads: int | None = None, pr
     if precision is None and len(pairs) > 1:
         return choose(name, backend, threads, folder).engine
     return open_candidate(name, backend, precision or (pairs[0][1] if pairs else "fp32"), threads, folder)
+
+
+def open_generators(folder: Path = FOLDER) -> dict[int, Engine]:
+    """Return the engines that draw whole pictures on this machine's card (`engines.graph`), by size in px; usually
+    none. Raises nothing."""
+    from .select import open_whole
+
+    return open_whole(folder)

@@ -32,7 +32,7 @@ def session_options(threads: int) -> Any:
     options.log_severity_level = 3
     # Idle threads that spin would take the core of the tracker.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    # Not session.set_denormal_as_zero: it holds for the calling thread too, where MediaPipe then fails to start.
     return options
 
 

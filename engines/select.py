@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import statistics
@@ -19,6 +20,7 @@ from .card import find_card
 from .engine import Engine, EngineFailed
 from .fallback import Fallback
 from .golden import BARS_DB, compare, make_frame
+from .graph import SIZES
 from .ort import default_threads, open_ort
 from .store import Store
 from .weights import FOLDER, catalogue, find, read
@@ -187,3 +189,16 @@ def _recall(name: str, key: str, store: Store) -> list[Attempt]:
 def _remember(name: str, key: str, attempts: tuple[Attempt, ...], store: Store) -> None:
     told = json.dumps({"key": key, "attempts": [asdict(attempt) for attempt in attempts]}, indent=1)
     store.note(f"choice-{name}.txt", told)
+
+
+def open_whole(folder: Path = FOLDER, store: Store | None = None) -> dict[int, Engine]:
+    """Return the engines of `engines.open_generators`: those that were built for this machine and found good."""
+    store = store or Store()
+    good = {entry.facts.get("network") for entry in store.entries() if entry.verdict == "good"}
+    found: dict[int, Engine] = {}
+    for size in SIZES:
+        for backend in BUILT if f"generator-{size}" in good else ():
+            with contextlib.suppress(EngineFailed):
+                found[size] = open_candidate(f"generator-{size}", backend, "fp16", None, folder, store)
+                break
+    return found

@@ -192,6 +192,33 @@ def test_engines_built_here_are_used_only_when_good(weights: Path, store: Store,
     assert "NVIDIA H200 is no RTX card" in reason()
 
 
+def test_whole_generators_are_opened_when_one_was_built_and_is_good(weights: Path, store: Store,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[str, str, str]] = []
+    engine = Altered("the card")
+
+    def open_it(name: str, backend: str, precision: str, *_: object) -> Engine:
+        opened.append((name, backend, precision))
+        if backend == "tensorrt":
+            raise EngineFailed("not installed")
+        return engine
+
+    monkeypatch.setattr(select, "open_candidate", open_it)
+    assert select.open_whole(weights, store) == {} and opened == []
+    store.save("b" * 32, b"engine", {"network": "generator-1024"})
+    assert select.open_whole(weights, store) == {} and opened == []
+    store.judge("b" * 32, "good")
+    assert select.open_whole(weights, store) == {1024: engine}
+    assert opened == [("generator-1024", "tensorrt", "fp16"), ("generator-1024", "tensorrt_rtx", "fp16")]
+
+
+def test_an_engine_leaves_the_arithmetic_of_its_thread_alone(weights: Path) -> None:
+    engine = open_engine("refiner", "ort", 1, "fp32", weights)
+    engine.run(networks.feeds())
+    tiny = np.array([1e-40], np.float32)
+    assert (tiny * np.float32(1)).any(), "MediaPipe fails in a thread that flushes denormals"
+
+
 def test_the_spare_takes_over_in_the_same_call_with_the_constants(weights: Path) -> None:
     lines: list[str] = []
     first, spare = Altered("the card", runs=2), Altered("the CPU")

@@ -1,0 +1,167 @@
+"""The `refine` generator on a graphics card: one network draws the whole picture, the CPU only says what goes where."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from engines import Engine, EngineFailed
+
+from ..geometry import EYE_CORNERS, EYE_RINGS, LIPS_INNER
+from ..types import F32, U8, Drive, Patch, Portrait
+from .canonical import Pose, Views, pose_of, views
+from .eyes import draw_eye
+from .mesh import pose_mesh
+from .mouth import draw_mouth
+from .raster import over, rasterise, soften_folds
+from .refine import RefineGenerator, RefineSource, feathers, find_gates
+from .warp import CUBIC_UP_TO_PX, WarpSource, draw_order
+
+# How far lashes and lid edges reach around an eye, in eye widths.
+EYE_REACH = 0.35
+# Rows and columns of a picture.
+Box = tuple[slice, slice]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeSource:
+    """A portrait prepared for the CPU, and what the card keeps of it. size: px of the network's picture, 0 when the
+    portrait is larger than any; x, y: (size, size) float32, where px come from that nothing moves."""
+
+    refine: RefineSource
+    size: int
+    constants: dict[str, F32]
+    x: F32
+    y: F32
+
+    @property
+    def portrait(self) -> Portrait:
+        return self.refine.portrait
+
+
+class WholeGenerator:
+    """Draws by `engines`, the networks of `engines.graph` by their size in px; by `cpu` what they are too small for,
+    and everything from the moment on at which the card is lost."""
+
+    def __init__(self, engines: Mapping[int, Engine], cpu: RefineGenerator) -> None:
+        self._engines, self._cpu = dict(engines), cpu
+        self._loaded: dict[int, WholeSource] = {}
+
+    @property
+    def provider(self) -> str:
+        on_card = next(iter(self._engines.values()), None)
+        return self._cpu.provider if on_card is None else f"refined warp, all on {on_card.provider}"
+
+    def prepare(self, portrait: Portrait) -> WholeSource:
+        """Prepare for the CPU, and what goes to the card once."""
+        refine = self._cpu.prepare(portrait)
+        warp = refine.warp
+        size = next((s for s in sorted(self._engines) if s >= max(warp.identity_x.shape)), 0)
+        x, y = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
+        return WholeSource(refine, size, _constants(refine, size) if size else {}, x, y)
+
+    def generate(self, source: WholeSource, drive: Drive) -> Patch:
+        """Draw the crop for one drive."""
+        engine = self._engines.get(source.size)
+        if engine is None:
+            return self._cpu.generate(source.refine, drive)
+        feeds = frame_inputs(source, drive)
+        if self._loaded.get(source.size) is not source:
+            feeds |= source.constants
+        try:
+            drawn = engine.run(feeds)["image"][0]
+        except EngineFailed as error:
+            _log.warning("the card draws no more, the CPU goes on: %s", error)
+            self._engines.clear()
+            engine.close()
+            return self._cpu.generate(source.refine, drive)
+        self._loaded[source.size] = source
+        warp = source.refine.warp
+        h, w = warp.identity_x.shape
+        return Patch(np.ascontiguousarray(drawn[:h, :w, :3]), warp.x, warp.y, drive.stamp.mark("generate"),
+                     np.ascontiguousarray(drawn[:h, :w, 3]))
+
+
+def _constants(source: RefineSource, size: int) -> dict[str, F32]:
+    """Return the inputs that stay the same while a portrait plays. The crop lies in the upper left corner; its border
+    goes on beyond it, as the CPU's remap has it."""
+    matte, reference = source.warp.matte, source.reference
+
+    def padded(image: U8) -> F32:
+        h, w = image.shape[:2]
+        return _unit(np.pad(image, ((0, size - h), (0, size - w), (0, 0)), mode="edge").transpose(2, 0, 1)[None])
+
+    return {"person": padded(matte.person), "background": padded(matte.background),
+            "mouth_own": _unit(reference.mouth[None, :3]), "face_own": _unit(reference.face[None, :3]),
+            "eyes_own": _unit(np.stack([eye[:3] for eye in reference.eyes]))}
+
+
+def frame_inputs(source: WholeSource, drive: Drive) -> dict[str, np.ndarray]:
+    """Return the inputs that change with every frame; see `engines.graph`."""
+    warp, size = source.refine.warp, source.size
+    pose = pose_of(drive, warp)
+    vertices = pose_mesh(warp.mesh, warp.local, pose.landmarks, pose.rotation, pose.centre, drive.scale)
+    map_x, map_y = source.x.copy(), source.y.copy()
+    points = np.ascontiguousarray(vertices[:, :2])
+    rasterise(points, warp.uv, warp.mesh.triangles, draw_order(warp.mesh, vertices), map_x, map_y)
+    canvas, boxes = _draw_layers(warp, pose, drive, (map_x, map_y))
+    overlay = np.zeros((1, size, size, 4), np.uint8)
+    for rows, columns in boxes:
+        overlay[0, rows, columns, :3] = canvas[rows, columns]
+        overlay[0, rows, columns, 3] = 255
+    # For the guides: the drawn channels are cut out on the card, of the whole picture.
+    seen = views(canvas, pose, source.refine.reference)
+    mouth, left, right, face = feathers(seen, find_gates(seen))
+    scale = np.float32(2 / (size - 1))
+    return {
+        "grid": np.stack([map_x, map_y], -1)[None] * scale - np.float32(1), "overlay": overlay,
+        "matrices": np.stack(seen.matrices),
+        "inverses": np.stack([cv2.invertAffineTransform(m) for m in seen.matrices]).astype(np.float32),
+        "mouth_feather": mouth[None, None], "eyes_feather": np.stack([left, right])[:, None],
+        "face_feather": face[None, None], **_guides(seen),
+    }  # fmt: skip
+
+
+def _guides(seen: Views) -> dict[str, F32]:
+    stacks = {"mouth": seen.mouth[None], "eyes": np.stack(seen.eyes), "face": seen.face[None]}
+    return {f"{name}_guide": _unit(crops[:, 6:]) * np.float32(2) - np.float32(1) for name, crops in stacks.items()}
+
+
+def _unit(levels: U8) -> F32:
+    return np.ascontiguousarray(levels, dtype=np.float32) / np.float32(255)
+
+
+def _draw_layers(warp: WarpSource, pose: Pose, drive: Drive, maps: tuple[F32, F32]) -> tuple[U8, list[Box]]:
+    """Return (h, w, 3), the warp around eyes and mouth with both drawn over it, and the boxes that it fills."""
+    h, w = warp.identity_x.shape
+    canvas = np.zeros((h, w, 3), np.uint8)
+    boxes = list(_boxes(pose.landmarks, (w, h)))
+    method = cv2.INTER_CUBIC if h * w <= CUBIC_UP_TO_PX else cv2.INTER_LINEAR
+    for rows, columns in boxes:
+        map_x, map_y = (np.ascontiguousarray(m[rows, columns]) for m in maps)
+        person = np.asarray(cv2.remap(warp.matte.person, map_x, map_y, method, borderMode=cv2.BORDER_REPLICATE),
+                            dtype=np.uint8)
+        soften_folds(person, map_x, map_y)
+        part = np.empty((*map_x.shape, 3), np.uint8)
+        over(person, np.ascontiguousarray(warp.matte.background[rows, columns]), part)
+        canvas[rows, columns] = part
+    for eye in warp.eyes:
+        draw_eye(canvas, eye, warp.landmarks, pose.landmarks, float(drive.lids[eye.side]), maps)
+    draw_mouth(canvas, warp.mouth, warp.local, pose.landmarks, pose.rotation, pose.centre, drive.scale)
+    return canvas, boxes
+
+
+def _boxes(landmarks: F32, size: tuple[int, int]) -> Iterator[Box]:
+    """Yield the rows and columns that the drawn eyes and mouth may touch, inside a picture of `size` (w, h)."""
+    reaches = [(ring, EYE_REACH * float(np.linalg.norm(landmarks[a, :2] - landmarks[b, :2])) + 4)
+               for ring, (a, b) in zip(EYE_RINGS, EYE_CORNERS, strict=True)]
+    for ring, reach in (*reaches, (LIPS_INNER, 5.0)):
+        low = np.maximum(np.floor(landmarks[ring, :2].min(0) - reach), 0).astype(int)
+        high = np.minimum(np.ceil(landmarks[ring, :2].max(0) + reach), size).astype(int)
+        if (high - low >= 3).all():
+            yield slice(low[1], high[1]), slice(low[0], high[0])
