@@ -27,8 +27,6 @@ from .tensorrt import TrtEngine
 from .weights import FOLDER
 from .worker import build_apart
 
-# What the app uses by itself; the others are built when named.
-DEFAULT_NETWORKS = ("refiner", "generator-512")
 Tell = Callable[..., None]
 
 
@@ -178,7 +176,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--target", default="current",
                         help=f"current (this machine's card), or some of {','.join(RTX_TARGETS)} (rtx only)")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp16")
-    parser.add_argument("--network", default=",".join(DEFAULT_NETWORKS), help=f"some of {','.join(NETWORKS)}")
+    parser.add_argument("--network", default=",".join(NETWORKS), help="some of %(default)s")
     parser.add_argument("--jobs", type=int, metavar="N", help="threads of the builder; as many as it likes by default")
     parser.add_argument("--json", action="store_true", help="one JSON object per line, for programs")
     return parser.parse_args(argv)
