@@ -20,6 +20,8 @@ SAMPLES = (FRAMES - 1) * HOP + WINDOW
 JAW_SIGMA = 4.0
 # Kinds of training items: how often.
 NO_SPEECH, REAL = 0.20, 0.08
+# How often speech comes from close to a good microphone: no room, no other sound.
+CLOSE = 0.25
 # Sounds that are no speech take long to make: so many are made once, and mixed anew.
 POOL = 240
 
@@ -126,14 +128,15 @@ class Mixer:
         parts = [self._heard(_padded(clean[i:i + SAMPLES], SAMPLES)) for i in range(0, len(clean), SAMPLES)]
         return np.concatenate(parts)[:len(clean)]
 
-    def _heard(self, clean: F32) -> F32:
+    def _heard(self, said: F32) -> F32:
         rng = self._rng
-        sound = clean / (np.sqrt(np.mean(clean ** 2)) + 1e-6)
-        if rng.random() < 0.75:
+        sound = said / (np.sqrt(np.mean(said ** 2)) + 1e-6)
+        clean = rng.random() < CLOSE
+        if not clean and rng.random() < 0.75:
             n = 1 << (SAMPLES + RATE_HZ // 2).bit_length()
             sound = np.fft.irfft(np.fft.rfft(sound, n) * room(n, rng), n)[:SAMPLES]
             sound /= np.sqrt(np.mean(sound ** 2)) + 1e-6
-        if rng.random() < 0.7:
+        if not clean and rng.random() < 0.7:
             sound = sound + self._disturbed() * 10 ** (-rng.uniform(3, 40) / 20)
         sound = sound * 10 ** (rng.uniform(-48, -10) / 20)
         if rng.random() < 0.08:
