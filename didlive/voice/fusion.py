@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import deque
 
 from ..settings import VoiceSettings
-from ..types import Motion, Presence, Stamp
-from .motion import nobody, speaking
+from ..types import Measure, Motion, Presence, Stamp
+from .motion import nobody, speaking, with_mouth_of
 from .mouth import JAW, Mouth
 
 # Confidence under which the voice takes over, and over which it hands back.
@@ -31,6 +31,7 @@ class Fusion:
         self._share = 0.0
         self._life = 0.0
         self._believed = True
+        self._trusted: Measure | None = None
         self._last_ns: int | None = None
         self._spoke_ns: int | None = None
         self._jaws: deque[tuple[int, float, float]] = deque()
@@ -56,9 +57,14 @@ class Fusion:
         self._life = _toward(self._life, float(mouth is not None and not tracked), dt_s, GIVE_S, GIVE_S)
         if mouth is None:
             return motion
-        base = nobody(stamp, seed) if motion is None else motion
-        share = 1.0 if motion is None else _smooth(self._share)
-        return speaking(base, mouth, share, self._life * settings.liveliness, settings.strength)
+        if motion is None:
+            return speaking(nobody(stamp, seed), mouth, 1.0, self._life * settings.liveliness, settings.strength)
+        if tracked and self._believed:
+            self._trusted = motion.now
+        elif tracked and wanted and self._trusted is not None:
+            # What is seen of a mug is no mouth: the voice takes over from the last one that was.
+            motion = with_mouth_of(motion, self._trusted)
+        return speaking(motion, mouth, _smooth(self._share), self._life * settings.liveliness, settings.strength)
 
     def _judge(self, motion: Motion | None, confidence: float, mouth: Mouth | None, stamp: Stamp) -> None:
         """Decide whether the tracked mouth is believed; between the two thresholds nothing changes."""

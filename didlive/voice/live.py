@@ -166,6 +166,7 @@ class Voice:
     def forget_performer(self) -> None:
         """Another person or camera comes: whose mouth it was is forgotten."""
         self._sight.reset()
+        self._fusion = Fusion()
 
     def _newest(self) -> tuple[int, Mouth] | None:
         with self._lock:

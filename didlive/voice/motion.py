@@ -10,8 +10,11 @@ import numpy as np
 from ..demo import demo_motion
 from ..geometry import (
     BLENDSHAPES,
+    BROWS,
+    EYE_RINGS,
     INNER_LOWER,
     INNER_UPPER,
+    LID_FOLDS,
     LIPS_INNER,
     LIPS_OUTER,
     expression_modes,
@@ -24,7 +27,8 @@ from ..recording import load_recording
 from ..types import F32, Face, Measure, Motion, Presence, Stamp
 from .mouth import Mouth
 
-IS_MOUTH = np.array([name.startswith(("mouth", "jaw", "cheekPuff")) for name in BLENDSHAPES])
+# What hides a mouth pulls at cheeks and nose too, as the tracker sees them.
+IS_MOUTH = np.array([name.startswith(("mouth", "jaw", "cheek", "nose")) for name in BLENDSHAPES])
 IS_BROW = np.array([name.startswith("brow") for name in BLENDSHAPES])
 
 
@@ -39,9 +43,10 @@ def relaxed() -> Measure:
 
 @cache
 def mouth_region() -> F32:
-    """Return (478, 1) weights: 1 on lips, chin and jaw, falling to 0 on cheeks and nose."""
-    near = spread(np.unique(np.concatenate([LIPS_INNER, LIPS_OUTER])), 9)
-    return np.clip(2 * near, 0, 1)[:, None].astype(np.float32)
+    """Return (478, 1) weights: 1 on lips, chin, jaw and lower cheeks, falling to 0 towards eyes and brows."""
+    near = spread(np.unique(np.concatenate([LIPS_INNER, LIPS_OUTER])), 14)
+    eyes = spread(np.concatenate([*EYE_RINGS, *LID_FOLDS, BROWS]), 4)
+    return (np.clip(2 * near, 0, 1) * (1 - eyes))[:, None].astype(np.float32)
 
 
 def nobody(stamp: Stamp, seed: int) -> Motion:
@@ -59,6 +64,15 @@ def closed_lips(shape: F32, contact: float) -> F32:
     return shape
 
 
+def with_mouth_of(motion: Motion, measure: Measure) -> Motion:
+    """Return the motion with the mouth of another moment of the same performer."""
+    now = motion.now
+    shape = now.shape + mouth_region() * (measure.shape - now.shape)
+    blendshapes = np.where(IS_MOUTH, measure.blendshapes, now.blendshapes)
+    return replace(motion, now=replace(now, shape=shape.astype(np.float32),
+                                       blendshapes=blendshapes.astype(np.float32)))
+
+
 def speaking(motion: Motion, mouth: Mouth, share: float, life: float, strength: float = 1.0) -> Motion:
     """Return the motion with the mouth that speaks.
 
@@ -70,7 +84,8 @@ def speaking(motion: Motion, mouth: Mouth, share: float, life: float, strength: 
     modes = expression_modes()
     lips = np.tensordot(np.where(IS_MOUTH, rises, 0), modes, 1)
     brows = np.tensordot(np.where(IS_BROW, rises, 0), modes, 1)
-    spoken = closed_lips((neutral.shape + lips).astype(np.float32), mouth.contact)
+    # Visemes open closed lips, also those of a performer whose neutral mouth stands open.
+    spoken = closed_lips((closed_lips(neutral.shape, 1.0) + lips).astype(np.float32), mouth.contact)
     weight = share * mouth_region()
     shape = (now.shape + weight * (spoken - now.shape) + brows).astype(np.float32)
     sure = mouth.contact * mouth.speech

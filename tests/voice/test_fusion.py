@@ -73,6 +73,15 @@ def test_the_voice_takes_over_within_100_ms_and_hands_back_without_a_jump():
     assert steps.max() < 0.3 * (hidden[-1] - before[-1])
 
 
+def test_what_the_tracker_sees_of_a_mug_is_not_shown():
+    show = Show()
+    for _ in range(10):
+        before = show.frame(1.0, mouth(0.0))
+    half = show.frame(0.0, mouth(0.0), jaw=0.9)
+    assert 0 < show.fusion.share < 1
+    assert half.now.blendshapes[JAW] <= before.now.blendshapes[JAW] + 1e-6
+
+
 def test_a_mouth_that_is_not_believed_stays_while_nobody_speaks():
     show = Show()
     for _ in range(30):
