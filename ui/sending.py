@@ -162,7 +162,7 @@ def _put_stream(session: Session, settings: Settings) -> str:
     from didlive.streaming import complete
 
     sink = StreamSink(complete(settings.stream.url), bitrate_kbps=settings.stream.bitrate_kbps,
-                      encoder=settings.output.encoder)
+                      encoder=settings.output.encoder, audio=session.tap() if session.voice is not None else None)
     session.add_sink(STREAM, PacedSink(sink, settings.output.rate_hz))
     return tr("Streaming to {server}", server=sink.place)
 

@@ -109,7 +109,8 @@ class Studio(Workbench):
         session = self.session
         if session is not None:
             session.stop()
-        self._jobs.wait(2.0)
+        for jobs in (self._jobs, self._aside):
+            jobs.wait(2.0)
         self.takes.finish()
         try:
             self._write_kept()

@@ -138,7 +138,8 @@ class Takes(QObject):
         from didlive.take import SUFFIX, TakeWriter
 
         path = _new_path(lambda: _free(self.videos, f".{settings.output.record_as}"))
-        file = sink_for(path, real_time=True, encoder=settings.output.encoder)
+        file = sink_for(path, real_time=True, encoder=settings.output.encoder,
+                        audio=session.tap() if session.voice is not None else None)
         assert isinstance(file, FileSink)
         file.seal = self._seal(session) if path.suffix in SIGNED else None
         take = TakeWriter(path.with_suffix(SUFFIX), settings, session.portrait) if settings.output.take else None

@@ -101,6 +101,8 @@ def plug_in(sinks: dict[str, Any], session: Session, rate_hz: float) -> None:
     from ..sinks.recorder import PacedSink
 
     for name, sink in sinks.items():
+        if name == "stream" and session.voice is not None:
+            sink.audio = session.tap()
         session.add_sink(name, PacedSink(sink, rate_hz))
         print(f"didlive: {name}: {sink.place}", file=sys.stderr)
         if getattr(sink, "note", ""):

@@ -167,7 +167,7 @@ class StreamSink(LiveSink):
                  encoder: str = "processor") -> None:
         super().__init__()
         self._url, self._bitrate_kbps = url.strip(), bitrate_kbps
-        self._audio, self._encoder = audio, encoder
+        self.audio, self._encoder = audio, encoder
         self._captured_ns, self._delay_ns = -1, 0.0
         self.place = masked(url)
         self._pusher: Pusher | None = None
@@ -200,9 +200,9 @@ class StreamSink(LiveSink):
         video.codec_context.time_base = 1 / rate
         self._packets: list[av.Packet] = []
         self._sound: LiveSound | None = None
-        if self._audio is not None or FORMATS[parsed(self._url).scheme] == "flv":
-            self._sound = LiveSound(self._audio or _nothing, container, "aac", Splice(0), layout="stereo",
-                                    late_s=SOUND_LATE_S if self._audio is not None else 0.0, mux=self._packets.extend)
+        if self.audio is not None or FORMATS[parsed(self._url).scheme] == "flv":
+            self._sound = LiveSound(self.audio or _nothing, container, "aac", Splice(0), layout="stereo",
+                                    late_s=SOUND_LATE_S if self.audio is not None else 0.0, mux=self._packets.extend)
         self._container, self._video = container, video
         self._reformat = VideoReformatter().reformat
         self._begun_ns, self._pts = time.perf_counter_ns(), -1
