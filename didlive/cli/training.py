@@ -93,7 +93,7 @@ def _identity(args: argparse.Namespace) -> int:
     from ..training.identity import IdentityConfig, train_identity
     from ..training.synth import load_samples
 
-    config = IdentityConfig(minutes=args.minutes or IdentityConfig.minutes, seed=args.seed, threads=args.threads,
+    config = IdentityConfig(minutes=args.minutes or IdentityConfig().minutes, seed=args.seed, threads=args.threads,
                             steps=args.steps)
     train_identity(load_corpus(args.corpus), load_samples(args.samples), args.out, config, _Bar("identity").say)
     return 0

@@ -8,11 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..types import F32, U8
 from .synth import Samples
 
 # Channels of the guides that point left or right: they change sign when the crop is mirrored.
 SIDED = {"mouth": (9,), "eyes": (), "face": (7,)}
 GREY_SHARE = 0.12
+# Vowels are rare among stills, which smile: mouths rounder than the first (height over width) are drawn more often, up
+# to the second, by this factor; less than so many px of the crop is no opening.
+ROUND_FROM, ROUND_TO, ROUND_FACTOR, OPEN_PX = 0.28, 0.5, 9.0, 7
+# A wide opening (px of the crop, height over width) whose lower half is brighter than the lips by this factor shows a
+# tongue that hangs out.
+TONGUE_PX, TONGUE_ROUND, TONGUE_LIGHT = 14, 0.3, 1.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,8 @@ class Loader:
         self._crops = [s.crops[region] for s in samples]
         self._starts = np.cumsum([0, *(len(c) for c in self._crops)])
         self._rng = np.random.default_rng(seed)
+        odds = np.concatenate([_odds(c) for c in self._crops]) if region == "mouth" else np.ones(len(self))
+        self._odds = odds / odds.sum()
         self._on_gpu = None
         if device.type == "cuda":
             self._on_gpu = torch.cat([torch.from_numpy(np.ascontiguousarray(c)).to(device) for c in self._crops])
@@ -64,7 +73,7 @@ class Loader:
 
     def draw(self, size: int) -> Batch:
         """Return a random batch of about `size` crops, augmented."""
-        crops = self.rows(self._rng.integers(len(self), size=max(1, size // self._crops[0].shape[1])))
+        crops = self.rows(self._rng.choice(len(self), max(1, size // self._crops[0].shape[1]), p=self._odds))
         return self._augmented(self._batch(crops))
 
     def plain(self, rows: np.ndarray) -> Batch:
@@ -104,3 +113,20 @@ class Loader:
             for channel in SIDED[self.region]:
                 x[:, channel] = -x[:, channel]
         return Batch(x, truth, weight)
+
+
+def _odds(crops: U8) -> F32:
+    """Return (N,) how often each mouth (N, 1, H, W, C + 3) is drawn; 0 where a tongue hangs out."""
+    out = np.ones(len(crops), np.float32)
+    for i, crop in enumerate(crops):
+        opening = crop[0, :, :, 6] > 127
+        height, width = int(opening.sum(0).max()), max(int(opening.sum(1).max()), 1)
+        roundness = min(max((height / width - ROUND_FROM) / (ROUND_TO - ROUND_FROM), 0), 1)
+        if height > OPEN_PX:
+            out[i] = 1 + (ROUND_FACTOR - 1) * roundness
+        if height > TONGUE_PX and height / width > TONGUE_ROUND:
+            truth, lips = crop[0, :, :, -3:].mean(2), crop[0, :, :, 7] > 127
+            lower = opening & (np.cumsum(opening, 0) > 0.55 * height)
+            if np.median(truth[lower]) > TONGUE_LIGHT * np.median(truth[lips & ~opening]):
+                out[i] = 0
+    return out

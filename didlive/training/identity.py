@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .batches import Batch, Loader
 from .corpus import Corpus
-from .loop import Clock, Log, choose_device, load_state, save_state
+from .loop import Clock, Log, choose_device, load_state, rate_at, save_state
 from .losses import contrastive
 from .nets import IdentityEncoder
 from .synth import Samples
@@ -54,7 +54,7 @@ def train_identity(corpus: Corpus, samples: list[Samples], out: Path, config: Id
         region = ("face", "face", "mouth", "eyes")[clock.done % 4]
         a, b = _two_views(loaders[region].plain(rows), region, len(rows))
         for group in optimiser.param_groups:
-            group["lr"] = clock.rate(config.rate)
+            group["lr"] = rate_at(clock.share, config.rate)
         loss = contrastive(net(_augment(a)), net(_augment(b)))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

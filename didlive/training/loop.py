@@ -37,12 +37,12 @@ class Clock:
     def share(self) -> float:
         return min(1.0, max(self.elapsed_s / (60 * self.minutes), self.done / self.steps if self.steps else 0.0))
 
-    def rate(self, top: float, warm: float = 0.01) -> float:
-        """Return the learning rate: a short warm-up, then half a cosine down to 2 %."""
-        share = self.share
-        if share < warm:
-            return top * max(share / warm, 0.02)
-        return top * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (share - warm) / (1 - warm))))
+
+def rate_at(share: float, top: float, warm: float = 0.01) -> float:
+    """Return the learning rate: a short warm-up, then half a cosine down to 2 %."""
+    if share < warm:
+        return top * max(share / warm, 0.02)
+    return top * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (share - warm) / (1 - warm))))
 
 
 class Average:

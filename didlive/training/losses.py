@@ -32,8 +32,9 @@ def feature_l1(encoder: IdentityEncoder, drawn: Tensor, truth: Tensor) -> Tensor
 
 def critic_loss(critic: nn.Module, drawn: Tensor, truth: Tensor, guide: Tensor) -> Tensor:
     """Hinge loss of a PatchDiscriminator (Lim & Ye 2017); both pictures come with their guide."""
-    real, _ = critic(torch.cat([2 * truth - 1, guide], 1))
-    fake, _ = critic(torch.cat([2 * drawn.detach() - 1, guide], 1))
+    # In one pass: DistributedDataParallel allows no second one before the gradients are there.
+    both = torch.cat([2 * torch.cat([truth, drawn.detach()]) - 1, torch.cat([guide, guide])], 1)
+    real, fake = critic(both)[0].chunk(2)
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 

@@ -24,6 +24,7 @@ from .loop import (
     join_others,
     load_state,
     optimiser_state,
+    rate_at,
     restore_optimiser,
     save_state,
     shared,
@@ -121,35 +122,42 @@ class Trainer:
         """Train until the budget is spent; reports, checkpoints and sheets on the way."""
         log = Log(self.out / f"{self.config.region}.csv")
         next_report = self.clock.elapsed_s + self.config.report_s
-        while self.clock.share < 1:
-            terms = self._once()
-            if self.clock.elapsed_s >= next_report or self.clock.share >= 1:
+        while (share := self._share()) < 1:
+            terms = self._once(share)
+            if self.clock.elapsed_s >= next_report or self._share() >= 1:
                 next_report = self.clock.elapsed_s + self.config.report_s
                 row = {"step": float(self.step), "seconds": self.clock.elapsed_s,
                        **{name: value.item() for name, value in terms.items()}, **self.judge()}
                 if self.rank == 0:
                     log.write(row)
                     report(f"{self.config.region} step {self.step}: held-out L1 {row['drawn']:.4f}, warp "
-                           f"{row['warp']:.4f}", self.clock.share)
+                           f"{row['warp']:.4f}", share)
                 self.save()
 
-    def _once(self) -> dict[str, Tensor]:
-        config = self.config
+    def _share(self) -> float:
+        """How much of the budget is spent; all processes agree with the first."""
+        share = torch.tensor(self.clock.share, dtype=torch.float64, device=self.device)
+        if self.world > 1:
+            torch.distributed.broadcast(share, 0)
+        return share.item()
+
+    def _once(self, share: float) -> dict[str, Tensor]:
+        config, criticised = self.config, share >= self.config.adversarial_from and self.config.adversarial > 0
         for optimiser in (self.ours, self.theirs):
             for group in optimiser.param_groups:
-                group["lr"] = self.clock.rate(config.rate if optimiser is self.ours else config.rate / 2)
+                group["lr"] = rate_at(share, config.rate if optimiser is self.ours else config.rate / 2)
         batch = self.loader.draw(config.batch)
         half = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else contextlib.nullcontext()
         with half:
             drawn = batch.warped + self._net(batch.x).float()
-            terms = self._terms(batch, drawn)
+            terms = self._terms(batch, drawn, criticised)
             loss = torch.stack(list(terms.values())).sum()
         self.ours.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.ours.step()
         self.average.update(self.net)
-        if self._critic_speaks():
+        if criticised:
             with half:
                 terms["critic"] = critic_loss(self._judged, drawn.detach().clamp(0, 1), batch.truth, batch.guide)
             self.theirs.zero_grad(set_to_none=True)
@@ -158,10 +166,7 @@ class Trainer:
         self.clock.done += 1
         return dict.fromkeys(TERMS, loss.new_zeros(())) | terms
 
-    def _critic_speaks(self) -> bool:
-        return self.clock.share >= self.config.adversarial_from and self.config.adversarial > 0
-
-    def _terms(self, batch: Batch, drawn: Tensor) -> dict[str, Tensor]:
+    def _terms(self, batch: Batch, drawn: Tensor, criticised: bool) -> dict[str, Tensor]:
         config = self.config
         terms = {"l1": weighted_l1(drawn, batch.truth, batch.weight),
                  "gradient": config.gradient * gradient_l1(drawn, batch.truth, batch.weight)}
@@ -169,7 +174,7 @@ class Trainer:
             terms["features"] = 2 * config.features * feature_l1(self.encoder, drawn, batch.truth)
         if self.step % 8 == 0:
             terms["steady"] = config.steady * self._unsteadiness(batch, drawn)
-        if self._critic_speaks():
+        if criticised:
             fooling, matching = fooling_loss(self.critic, drawn, batch.truth, batch.guide)
             terms |= {"fooling": config.adversarial * fooling, "matching": config.matching * matching}
         return terms
@@ -179,7 +184,7 @@ class Trainer:
         dx, dy = (int(v) for v in torch.randint(-1, 2, (2,)))
         x = batch.x.roll((dy, dx), (2, 3))
         noisy = torch.cat([x[:, :3] + 0.01 * torch.randn_like(x[:, :3]), x[:, 3:]], 1)
-        again = (noisy[:, :3] + 1) / 2 + self._net(noisy).float()
+        again = (noisy[:, :3] + 1) / 2 + self.net(noisy).float()
         return F.l1_loss(again[..., 2:-2, 2:-2], drawn.roll((dy, dx), (2, 3))[..., 2:-2, 2:-2])
 
     @torch.no_grad()
