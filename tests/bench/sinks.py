@@ -81,7 +81,7 @@ def main() -> None:
     url, page = f"rtmp://127.0.0.1:{free_port()}/live/bench", MjpegSink(free_port())
     sinks: dict[str, Sink] = {"nothing": MemorySink(keep=1), "picture page": page, "RTMP": StreamSink(url)}
     sinks |= {name: load(LIVE_SINKS, name)() for name in ("v4l2", "pipewire")}
-    with subprocess.Popen([sys.executable, "-c", SERVER, url]) as server:
+    with subprocess.Popen([sys.executable, "-c", SERVER, url], stderr=subprocess.DEVNULL) as server:
         time.sleep(2.0)
         running = opened(sinks)
         threading.Thread(target=watch, args=(f"{page.place}stream.mjpg",), daemon=True).start()
