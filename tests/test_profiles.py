@@ -56,6 +56,22 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path):
         Store(tmp_path / "file" / "config").save(Settings())
 
 
+def test_of_two_windows_one_saves_settings(store: Store):
+    store.claim()
+    second = Store(store.folder)
+    second.claim()
+    assert store.note == "" and "another didlive window is open" in second.note and "\n" not in second.note
+    second.save(changed(Settings(), "window.language", "zh_CN"))
+    assert store.load() == Settings()
+    store.release()
+    store.release()
+    third = Store(store.folder)
+    third.claim()
+    third.save(changed(Settings(), "window.theme", "light"))
+    assert third.note == "" and store.load().window.theme == "light"
+    third.release()
+
+
 def test_profiles(store: Store):
     assert store.profiles() == ()
     tree = {"motion": {"gains": {"jaw": 1.5}, "blink": "open"}}

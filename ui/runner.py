@@ -165,7 +165,7 @@ class Runner(QObject):
         self._plays(entry)
         self.began.emit(session)
         # What was changed while this was prepared.
-        self._apply(self._tuning.settings, settings)
+        self._apply(self._settings_of(entry), settings)
         if self.driver != driver:
             self._drive(self.driver)
         if self.wanted != entry.key:

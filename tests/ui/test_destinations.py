@@ -14,9 +14,12 @@ import pytest
 from listening import running, said
 from PySide6.QtWidgets import QApplication, QLabel
 
+from didlive.capture.listing import CameraChoice
 from didlive.take import load_take
 from ui.panels.guide import Copied, Guide, steps
 from ui.panels.output import OutputPanel
+from ui.panels.tiles import consent_told
+from ui.show import find_choice, lasting_name
 from ui.studio import Studio
 
 Until = Callable[[Callable[[], object]], None]
@@ -183,3 +186,40 @@ def test_recordings_of_every_kind_are_listed(studio: Studio, until: Until):
         (folder / name).touch()
     studio.takes.refresh()
     until(lambda: {path.name for path in studio.recordings} == {"a.mp4", "b.webm", "c.gif", "d.webp"})
+
+
+def test_a_camera_is_kept_by_its_name():
+    cameras = (CameraChoice(0, "Fake HD Pro", "/dev/video0", 200), CameraChoice(2, "Fake HD", "/dev/video2", 200),
+               CameraChoice(4, "Twin", "/dev/video4", 200), CameraChoice(6, "Twin", "/dev/video6", 200))
+    assert [lasting_name(spec, cameras) for spec in ("2", "4", "9", "", "clip.mp4")] == ["Fake HD", "4", "9", "",
+                                                                                       "clip.mp4"]
+    for wanted, index in {"Fake HD": 2, "fake": 0, "6": 6, "/dev/video2": 2, "7": None, "": None}.items():
+        found = find_choice(wanted, cameras)
+        assert (found.index if found is not None else None) == index
+
+
+def test_the_label_speaks_the_windows_language_unless_the_user_wrote_one(library: Studio, language):
+    runner, entry = library._runner, library.entries[0]
+    assert runner._settings_of(entry).output.badge_text == "AI portrait"
+    language("zh_CN")
+    assert runner._settings_of(entry).output.badge_text == "AI 肖像"
+    library.change("output.badge_text", "Mine")
+    assert runner._settings_of(entry).output.badge_text == "Mine"
+
+
+def test_consents_show_on_the_tiles_and_can_be_exported(library: Studio, astronaut: Path, tmp_path: Path, until: Until):
+    library.add_portraits([astronaut])
+    until(lambda: len(library.entries) == 3)
+    entry = next(entry for entry in library.entries if not entry.builtin)
+    consents = library.consents
+    until(lambda: consents.states == {entry.key: "none"})
+    assert consent_told(library, entry) == "Nobody said whose portrait this is"
+    assert consent_told(library, next(e for e in library.entries if e.builtin)) == ""
+    consents.record(entry, "myself", {"who": "", "scope": "", "expires": ""}, lambda: None, lambda error: None)
+    until(lambda: consents.states == {entry.key: "valid"})
+    consents.revoke(entry)
+    until(lambda: consents.states == {entry.key: "revoked"})
+    assert "does not go live" in consent_told(library, entry)
+    consents.export(tmp_path / "all.json")
+    until(lambda: (tmp_path / "all.json").exists())
+    assert entry.key in (tmp_path / "all.json").read_text(encoding="utf-8")

@@ -62,7 +62,7 @@ def test_another_portrait_plays_and_has_its_own_settings(show: Studio, until: Un
 
 def test_a_portrait_that_was_prepared_plays_at_once(show: Studio, until: Until):
     second = show.entries[1]
-    until(lambda: show._runner._wardrobe.find(second, show._tuning.dressed({})) is not None)
+    until(lambda: show._runner._wardrobe.find(second, show._runner._settings_of(second)) is not None)
     show.choose_portrait(second.key)
     assert show.portrait == second.key and show.preparing == ""
 
