@@ -194,7 +194,7 @@ def test_the_menu_of_a_portrait(qtbot, shelf: LibraryPanel, show: Studio, until:
     until(lambda: shelf.consent.dialog)
     question(shelf).close()
     until(lambda: shelf.consent.dialog is None)
-    whose, revoke = shelf.consent.menu(own).actions()
+    whose, revoke, _ = shelf.consent.menu(own).actions()
     whose.trigger()
     assert question(shelf).entry == own
     ledger.record(own.path, "myself", name=own.name)
