@@ -25,7 +25,7 @@ prepare() {
   make -s -C "/lib/modules/$kernel/build" M="$work/source" modules > build.log 2>&1
   mkdir -p "k/lib/modules/$kernel/extra" && cp source/v4l2loopback.ko "k/lib/modules/$kernel/extra/"
   depmod -b k "$kernel" 2> /dev/null
-  rm -rf disk && mkdir -p disk/{bin,proc,sys,dev,host,ov,root,lib/modules} && cp "$(command -v busybox)" disk/bin/
+  rm -rf disk && mkdir -p disk/{bin,proc,sys,dev,host,ov,guest,lib/modules} && cp "$(command -v busybox)" disk/bin/
   for module in $modules; do
     modprobe -d k -S "$kernel" --show-depends "$module" | awk '/^insmod/ {print $2}'
   done | awk '!seen[$0]++' | while read -r file; do cp "$file" disk/lib/modules/; basename "$file"; done > disk/order
