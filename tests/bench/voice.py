@@ -78,6 +78,8 @@ def play(portrait: Path, said: np.ndarray) -> tuple[list[tuple[int, Frame]], flo
     heard = np.concatenate([samples for samples, _ in blocks])
     n = 1 << (len(heard) + len(said)).bit_length()
     at = int(np.argmax(np.fft.irfft(np.fft.rfft(heard, n) * np.conj(np.fft.rfft(said, n)), n)))
+    if np.abs(heard).max() < 0.01 or at > len(heard):
+        raise SystemExit("the sentence did not arrive at the microphone; the machine is too busy, try again")
     return sink.got, blocks[0][1] + at * 1e9 / SOUND_HZ
 
 
