@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from didlive.errors import BadInput
 from didlive.voice.espeak import speak
 from didlive.voice.speech import Speech
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 SENTENCE = "Bob may buy five pots of blue moon soup. Many people bake apple pies at home."
 
