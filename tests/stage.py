@@ -50,6 +50,8 @@ class Painter:
     """A generator that shows that it drew: a white square whose place follows the head. `faults` makes it fail so
     often; `drawn` counts."""
 
+    provider = "painter on CPU"
+
     def __init__(self) -> None:
         self.faults = self.drawn = 0
 

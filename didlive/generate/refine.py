@@ -8,6 +8,7 @@ from functools import cache
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from engines import Engine, EngineFailed, open_engine
 
@@ -20,6 +21,9 @@ _log = logging.getLogger(__name__)
 # Nothing is added where the portrait's own pixels are right: below the first, the landmarks of a region (RMS, mm) have
 # not moved; above the second they have.
 STILL_MM, MOVED_MM = 0.15, 0.7
+# Stills smile, they do not say "ah": inside mouths rounder than this (height over width; the second: not at all), and
+# higher than so many px of the crop, the warp's own drawing stays.
+ROUND_FROM, ROUND_TO, ROUND_LEAST_PX = 0.28, 0.40, 8
 # Width in px over which a crop fades out at its border.
 BORDER_PX = 10
 
@@ -112,8 +116,29 @@ def feathers(seen: Views, gates: list[float]) -> list[F32]:
     """Return (H, W) weights 0..1 of the residuals of mouth, left eye, right eye and face."""
     skin = seen.face[6].astype(np.float32) / 255
     face = np.asarray(cv2.GaussianBlur(skin, (0, 0), 2.0), dtype=np.float32) * skin * window(FACE)
-    windows = (window(MOUTH), window(EYE), window(EYE), face)
+    opening = seen.mouth[6] > 127
+    doubt = _roundness(opening)
+    mouth = window(MOUTH)
+    if doubt > 0:
+        left_alone = cv2.GaussianBlur(opening.astype(np.float32), (0, 0), 1.5) * np.float32(doubt)
+        mouth = mouth * (1 - left_alone)
+        face = face * (1 - _to_face(left_alone, seen))
+    windows = (mouth, window(EYE), window(EYE), face)
     return [(weight * np.float32(gate)).astype(np.float32) for weight, gate in zip(windows, gates, strict=True)]
+
+
+def _roundness(opening: npt.NDArray[np.bool_]) -> float:
+    """Return 0..1 how much an opening (H, W) is one of those that training has seen too few of."""
+    height, width = int(opening.sum(0).max()), int(opening.sum(1).max())
+    share = (height / max(width, 1) - ROUND_FROM) / (ROUND_TO - ROUND_FROM)
+    return min(max(share, 0.0), 1.0) if height > ROUND_LEAST_PX else 0.0
+
+
+def _to_face(weight: F32, seen: Views) -> F32:
+    """Return weights of the mouth crop as weights of the face crop."""
+    mouth, face = (np.vstack([seen.matrices[i], [0, 0, 1]]) for i in (0, 3))
+    matrix = (np.linalg.inv(face) @ mouth)[:2]
+    return np.asarray(cv2.warpAffine(weight, matrix, (FACE.width, FACE.height), flags=cv2.INTER_AREA), np.float32)
 
 
 def _layer(residual: F32, weight: F32) -> F32:
