@@ -39,7 +39,9 @@ class Teller(Watcher):
             print(says, flush=True)
 
 teller = Teller()
-with Session(SETTINGS, Nuisance(), Follower(), actor, [teller]) as session, panic_signals(session.panic):
+session = Session(SETTINGS, Nuisance(), Follower(), actor, [teller])
+# The signals first: one that comes before its handler ends the process.
+with panic_signals(session.panic), session:
     sys.stdin.buffer.raw.read(1)
     print("leaks", teller.leaks, flush=True)
 """

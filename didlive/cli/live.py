@@ -66,16 +66,17 @@ def run(args: argparse.Namespace) -> int:
     cameras, streams = _cameras(args.virtual_camera), stream_sinks(args, settings)
     session, recorder, title = _prepare(args, settings)
     try:
-        session.start()
-        if recorder is not None and settings.output.take:
-            from ..take import SUFFIX, TakeWriter
-
-            session.take = TakeWriter(args.record.with_suffix(SUFFIX), settings, session.portrait)
-        if cameras:
-            _plug_in(cameras, session, settings.output.rate_hz)
-        plug_in(streams, session, settings.output.rate_hz)
-        start_motion_out(args.motion_out, settings, session)
+        # From the first frame on: without a handler the signal would end the show.
         with panic_signals(session.panic):
+            session.start()
+            if recorder is not None and settings.output.take:
+                from ..take import SUFFIX, TakeWriter
+
+                session.take = TakeWriter(args.record.with_suffix(SUFFIX), settings, session.portrait)
+            if cameras:
+                _plug_in(cameras, session, settings.output.rate_hz)
+            plug_in(streams, session, settings.output.rate_hz)
+            start_motion_out(args.motion_out, settings, session)
             if args.no_window:
                 _watch(session, args.seconds)
             else:

@@ -127,13 +127,23 @@ def _refiner(args: argparse.Namespace) -> int:
 def _export_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoints", type=Path, help="folder of checkpoints")
     parser.add_argument("--out", type=Path, default=Path("refiner.onnx"))
+    parser.add_argument("--samples", type=Path, help="also write int8 files, their ranges measured on these")
+    parser.add_argument("--held-out", type=Path, help="samples on which int8 is compared with float32")
 
 
 def _export(args: argparse.Namespace) -> int:
-    from ..training.export import export_refiner
+    from ..training.export import export_quantised, export_refiner, manifest_line
+    from ..training.synth import load_samples
 
-    digest = export_refiner(args.checkpoints, args.out)
-    print(f'fp32 = {{ file = "{args.out.name}", bytes = {args.out.stat().st_size}, sha256 = "{digest}" }}')
+    if bool(args.samples) != bool(args.held_out):
+        raise BadInput("int8 needs both --samples and --held-out")
+    export_refiner(args.checkpoints, args.out)
+    lines = [manifest_line("fp32", args.out)]
+    if args.samples:
+        found = export_quantised(args.out, load_samples([args.samples])[0], load_samples([args.held_out])[0])
+        lines += [f"{manifest_line(name, args.out.with_suffix(f'.{name}.onnx'))}  # {psnr:.1f} dB"
+                  for name, psnr in found.items()]
+    print("\n".join(lines))
     return 0
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ..geometry import EYE_CORNERS, EYE_RINGS, LIPS_INNER, LIPS_OUTER, OVAL, HeadLocal, tessellation
 from ..types import F32, U8, Drive
@@ -48,7 +49,7 @@ class Pose:
     scale: float
     ppm: float
 
-    def upright(self, at: F32, region: Region) -> F32:
+    def upright(self, at: npt.NDArray[np.floating], region: Region) -> F32:
         """Return the (2, 3) matrix from crop px to picture px of the crop around `at` (2,) px."""
         axis = self.rotation[:2, 0] / max(float(np.linalg.norm(self.rotation[:2, 0])), 1e-6)
         x = axis * self.ppm / region.px_per_mm

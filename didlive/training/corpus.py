@@ -171,7 +171,7 @@ def _save(out: Path, items: list[Item], faces: list[Face], motions: dict[str, li
     arrays = stack(faces, "")
     for k, rows in enumerate(motions.values()):
         arrays |= stack(rows, f"motion{k}_")
-    np.savez(out / "faces.npz", **arrays)
+    np.savez(out / "faces.npz", allow_pickle=False, **arrays)
     (out / "index.json").write_text(json.dumps({"items": [dataclasses.asdict(i) for i in items],
                                                 "motions": list(motions)}), encoding="utf-8")
 

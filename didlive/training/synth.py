@@ -34,7 +34,7 @@ from ..geometry import head_local, head_rotation, lid_opening, portrait_landmark
 from ..motion import to_motion
 from ..retarget import Retargeter
 from ..settings import MotionSettings
-from ..types import F32, U8, Drive, Face, Motion, Portrait, Presence, Stamp
+from ..types import F32, U8, Drive, Face, Measure, Motion, Portrait, Presence, Stamp
 from .corpus import Corpus, load_corpus
 
 STAMP = Stamp(0, 0)
@@ -47,7 +47,7 @@ CLOSE_SHARE = 0.7
 LIDS_OPEN = 0.3
 # Lips this near, in mouth widths, are closed.
 CLOSED = 0.015
-# So many frames are drawn in search of closed lips; then the nearest to it of one clip is taken.
+# So many frames are drawn in search of closed lips.
 TRIES = 60
 # Two pictures of one person teach only when their light agrees: mean colour of the face, 0..255.
 SAME_LIGHT = 10.0
@@ -175,18 +175,21 @@ class Maker:
         return Face(landmarks, np.clip(own, 0, 1).astype(np.float32), transform), drawn
 
     def _expression(self, close: bool) -> Motion:
-        rng = self._rng
-        for _ in range(TRIES):
-            measures, neutral = self._corpus.motions[self._clips[int(rng.integers(len(self._clips)))]]
-            now = measures[int(rng.integers(len(measures)))]
-            if not close or gap(now.shape) < CLOSED:
+        now, neutral = self._frame()
+        for _ in range(TRIES if close else 0):
+            if gap(now.shape) < CLOSED:
                 break
-        else:
-            now = min(measures, key=lambda m: gap(m.shape))
+            now, neutral = self._frame()
         # The pose stays: a turn there and back would show faults that no show has.
         now = replace(now, rotvec=neutral.rotvec, centre=neutral.centre, scale=neutral.scale)
         motion = to_motion(now, neutral, Presence.TRACK, STAMP)
         return replace(motion, lids=np.maximum(motion.lids, LIDS_OPEN).astype(np.float32))
+
+    def _frame(self) -> tuple[Measure, Measure]:
+        """Return a frame of a clip, and the clip's neutral one."""
+        rng = self._rng
+        measures, neutral = self._corpus.motions[self._clips[int(rng.integers(len(self._clips)))]]
+        return measures[int(rng.integers(len(measures)))], neutral
 
 
 def _portrait(image: U8, face: Face) -> Portrait:

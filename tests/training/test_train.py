@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import shutil
 import subprocess
@@ -170,7 +171,7 @@ def test_a_longer_run_goes_on_with_its_moments(run: Path, samples: Path):
 
 
 def test_what_is_exported_computes_the_same(run: Path, tmp_path: Path):
-    assert len(export_refiner(run, tmp_path / "r.onnx")) == 64
+    export_refiner(run, tmp_path / "r.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "r.onnx", providers=["CPUExecutionProvider"])
     feeds = {name: torch.randn(shape) for name, shape in SHAPES.items()}
     with torch.no_grad():
@@ -179,6 +180,17 @@ def test_what_is_exported_computes_the_same(run: Path, tmp_path: Path):
     assert np.abs(wanted[0].numpy()).max() > 1e-3, "the trained mouth draws nothing"
     for a, b in zip(wanted, found, strict=True):
         assert np.abs(a.numpy() - cast(np.ndarray, b)).max() < 1e-4
+
+
+def test_int8_files_are_made_and_compared(run: Path, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out = tmp_path / "r.onnx"
+    assert main(["train", "export", str(run), "--out", str(out), "--samples", str(samples),
+                 "--held-out", str(samples)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["fp32", "int8", "s8"]
+    assert hashlib.sha256(out.read_bytes()).hexdigest() in lines[0]
+    assert (tmp_path / "r.int8.onnx").stat().st_size < out.stat().st_size / 2
+    assert float(lines[1].split("# ")[1].split()[0]) > 20, lines[1]
 
 
 def test_several_processes_share_the_work(run: Path, samples: Path, tmp_path: Path):
