@@ -213,6 +213,7 @@ def measure(portrait: Path | None, camera: Path | None, size: str, seconds: floa
     else:
         load_ms, loaded = elapsed_ms(lambda: load_portrait(portrait))
     prepare_ms, actor = elapsed_ms(lambda: prepare_actor(loaded, settings))
+    report["provider"] = actor.generator.provider
     report["portrait"] = {"load_ms": round(load_ms, 1), "prepare_ms": round(prepare_ms, 1)}
     pictures = clip_pictures(camera) if camera is not None else moving_face(loaded.image)
     tracker = load(TRACKERS, "mediapipe")()

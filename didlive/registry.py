@@ -24,6 +24,7 @@ TRACKERS = {
     "ifacialmocap": "didlive.track.ifacialmocap:IFacialMocapTracker",
 }
 GENERATORS = {
+    "refine": "didlive.generate.refine:RefineGenerator",
     "warp": "didlive.generate.warp:WarpGenerator",
     "still": "didlive.generate.still:StillGenerator",
 }

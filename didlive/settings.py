@@ -218,7 +218,7 @@ class Settings:
     voice: VoiceSettings = field(default_factory=VoiceSettings)
     motion_out: MotionOutSettings = field(default_factory=MotionOutSettings)
     window: WindowSettings = field(default_factory=WindowSettings)
-    generator: str = setting("warp", "how the portrait is drawn", choices=("refine", "warp", "still"))
+    generator: str = setting("refine", "how the portrait is drawn", choices=("refine", "warp", "still"))
     engine: str = setting("auto", "what runs the refiner's network; auto: the fastest here, exact: the same pixels "
                           "everywhere", choices=ENGINES)
 

@@ -251,8 +251,7 @@ class Runner(QObject):
             return
         if new.motion != old.motion:
             session.configure(new.motion)
-        # The label speaks the window's language.
-        if (new.output, new.generator, new.window.language) != (old.output, old.generator, old.window.language):
+        if _drawn(new) != _drawn(old):
             self._refit.start()
 
     def _fit_again(self) -> None:
@@ -280,6 +279,11 @@ class Runner(QObject):
             session.follow(True)
 
         self._jobs.submit(swap, swapped, soon=True)
+
+
+def _drawn(settings: Settings) -> tuple[object, ...]:
+    """What the picture depends on; the label speaks the window's language."""
+    return settings.output, settings.generator, settings.engine, settings.window.language
 
 
 def _about(entry: Entry, error: DidliveError) -> str:

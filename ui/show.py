@@ -125,13 +125,13 @@ class Wardrobe:
         return prepare_actor(entry.path, settings) if alike is None else recomposed(alike, settings)
 
 
-# All that a prepared portrait depends on: its key, the generator, the output.
-_Cut = tuple[str, str, OutputSettings]
+# All that a prepared portrait depends on: its key, the generator, its engine, the output.
+_Cut = tuple[str, str, str, OutputSettings]
 
 
 def _cut(entry: Entry, settings: Settings) -> _Cut:
-    return entry.key, settings.generator, replace(settings.output, rate_hz=30.0)
+    return entry.key, settings.generator, settings.engine, replace(settings.output, rate_hz=30.0)
 
 
-def _shape(cut: _Cut) -> tuple[str, str, str, str]:
-    return cut[0], cut[1], cut[2].size, cut[2].framing
+def _shape(cut: _Cut) -> tuple[str, ...]:
+    return *cut[:3], cut[3].size, cut[3].framing

@@ -16,6 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--portrait", type=to_path, metavar="IMG", help="portrait to animate (default: a built-in one)")
     parser.add_argument("--camera", type=to_path, metavar="CLIP", help="clip that stands in for the camera")
     parser.add_argument("--size", default="512", help="output size: 512, 720p, 1080p, WIDTHxHEIGHT (default 512)")
+    parser.add_argument("--generator", choices=("refine", "warp"), default="refine", help="what draws (default refine)")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="length of the live run (default 10)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
@@ -26,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
 
     if not 0 < args.seconds <= 86400:
         raise BadInput("--seconds must be above 0 and at most 86400")
-    report = measure(args.portrait, args.camera, args.size, args.seconds, Settings())
+    report = measure(args.portrait, args.camera, args.size, args.seconds,
+                     Settings(generator=args.generator))
     if args.json:
         print(json.dumps(report, indent=2))
     else:
@@ -37,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
 def show(report: dict[str, Any]) -> None:
     """Print the report for people."""
     live, portrait = report["live"], report["portrait"]
+    print(f"drawn by            {report['provider']}")
     print(f"import didlive      {report['import_ms']:8.1f} ms")
     print(f"portrait            {portrait['load_ms']:8.1f} ms load, {portrait['prepare_ms']:.1f} ms prepare")
     print(f"switch portrait     {report['switch_ms']:8.3f} ms")

@@ -57,7 +57,7 @@ def test_it_shows_the_portrait_and_how_it_goes(window: MainWindow, show: Studio,
     stage = window.stage
     until(lambda: stage.picture.painted > 5)
     until(lambda: stage.strip.state.text() == "Live")
-    assert "frames/s" in stage.strip.metrics.text() and "warp on CPU" in stage.strip.metrics.text()
+    assert "frames/s" in stage.strip.metrics.text() and "refined warp" in stage.strip.metrics.text()
     assert stage.strip.driving.text() == "Driven by the built-in motion"
     until(lambda: stage.strip.inset.painted > 0)
     stage.strip.metrics.click()
