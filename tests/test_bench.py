@@ -14,6 +14,7 @@ import pytest
 
 from didlive import bench, cli
 from didlive.composite import Compositor
+from didlive.generate.warp import WarpGenerator
 from didlive.types import Face, Frame, Portrait
 
 
@@ -40,7 +41,8 @@ def portrait() -> Portrait:
 
 
 def actor() -> Any:
-    return SimpleNamespace(portrait=portrait(), compositor=Compositor(portrait(), bench.Settings().output))
+    return SimpleNamespace(portrait=portrait(), compositor=Compositor(portrait(), bench.Settings().output),
+                           generator=WarpGenerator())
 
 
 def test_stages_add_up():
