@@ -21,6 +21,7 @@ from . import theme
 from .crash import CrashCatcher
 from .engines import watch
 from .i18n import set_language
+from .litter import Litter
 from .studio import Studio
 
 if TYPE_CHECKING:
@@ -118,11 +119,13 @@ def _play(app: QApplication, studio: Studio, window: QWidget) -> int:
     pulse = QTimer(interval=PULSE_MS)
     pulse.timeout.connect(lambda: None)
     pulse.start()
+    litter = Litter()
     try:
         # Called in a thread of its own: at once, also while the window is busy.
         with panic_signals(lambda on: studio.session is not None and studio.session.panic(on)):
             return app.exec()
     finally:
+        litter.stop()
         pulse.stop()
         catcher.remove()
         qInstallMessageHandler(None)
