@@ -150,12 +150,12 @@ def _planes(image: U8, matrix: F32, region: Region) -> U8:
 
 def views(image: U8, pose: Pose, reference: Reference) -> Views:
     """Cut and stack the crops of a picture `image` (H, W, 3) in which the portrait has the given pose."""
-    mouth, left, right, face = matrices(pose)
+    placed = mouth, left, right, face = matrices(pose)
     drawn = np.concatenate([_planes(image, mouth, MOUTH), reference.mouth[:3], _mouth_guide(pose, mouth, reference)])
     eyes = [np.concatenate([_planes(image, m, EYE), reference.eyes[side][:3], _eye_guide(pose, m, side, reference)])
             for side, m in enumerate((left, right))]
     whole = np.concatenate([_planes(image, face, FACE), reference.face, _face_guide(pose, face, reference)])
-    return Views(drawn, (eyes[0], eyes[1]), whole, (mouth, left, right, face), _moved(pose, reference))
+    return Views(drawn, (eyes[0], eyes[1]), whole, placed, _moved(pose, placed, reference))
 
 
 def to_crop(points: F32, matrix: F32) -> F32:
@@ -215,10 +215,10 @@ def _face_guide(pose: Pose, matrix: F32, reference: Reference) -> U8:
     return np.concatenate([_mask(pose.landmarks[OVAL], matrix, FACE), _field(x), _field(y)])
 
 
-def _moved(pose: Pose, reference: Reference) -> tuple[float, float, float, float]:
+def _moved(pose: Pose, now: tuple[F32, ...], reference: Reference) -> tuple[float, float, float, float]:
     """How far each region's landmarks went against the portrait inside the crop, RMS in millimetres."""
     rows = (LIPS_OUTER, EYE_RINGS[0], EYE_RINGS[1], OVAL)
-    still, now = matrices(reference.pose), matrices(pose)
+    still = matrices(reference.pose)
     out = []
     for row, a, b, region in zip(rows, still, now, (MOUTH, EYE, EYE, FACE), strict=True):
         delta = to_crop(pose.landmarks[row], b) - to_crop(reference.pose.landmarks[row], a)
