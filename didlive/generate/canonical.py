@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..geometry import EYE_CORNERS, EYE_RINGS, LIPS_INNER, LIPS_OUTER, OVAL, HeadLocal, tessellation
 from ..types import F32, U8, Drive
 from .eyes import iris_disc, polygon_mask
-from .mouth import FACE_WIDTH_MM, Mouth, jaw_shift, placed_corners
+from .mouth import FACE_WIDTH_MM, Mouth, placed_corners, teeth_shifts
 from .raster import rasterise
 from .warp import WarpSource
 
@@ -177,9 +177,9 @@ def _mouth_guide(pose: Pose, matrix: F32, reference: Reference) -> U8:
     upper teeth and up the lower teeth (-1..1 over the drawn layer): tooth borders have a place to stick to."""
     layers, local = reference.layers, reference.local
     size = local.scale * pose.scale
-    jaw = jaw_shift(local, pose.landmarks, pose.rotation, pose.centre, pose.scale)
+    up, jaw = teeth_shifts(layers, local, pose.landmarks, pose.rotation, pose.centre, pose.scale)
     arch = []
-    for sprite, shift in ((layers.upper, 0.0), (layers.lower, jaw)):
+    for sprite, shift in ((layers.upper, up), (layers.lower, jaw)):
         corners = to_crop(placed_corners(sprite, shift, pose.rotation, pose.centre, size), matrix)
         basis = np.stack([corners[1] - corners[0], corners[2] - corners[0]], 1)
         if abs(float(np.linalg.det(basis))) < 1.0:

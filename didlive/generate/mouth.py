@@ -20,6 +20,9 @@ FACE_WIDTH_MM = 140.0
 UPPER_SHOW_MM, LOWER_SHOW_MM = 3.4, 4.4
 # A full smile lifts the lips by this much (head-local units, mean of the expression modes); the teeth stay.
 SMILE_LIFT = 0.05
+# The upper lip bares its teeth by no more than this, from the biting edge up: a tooth and a little gum.
+BARED_MM = 11.0
+UPPER_LIP = 13
 CHEEKS = (205, 425, 50, 280)
 
 
@@ -239,13 +242,20 @@ def _image_corners(low: np.ndarray, w: int, h: int, depth: float, local: HeadLoc
     return (((pixels - local.centre) @ local.rotation) / local.scale).astype(np.float32)
 
 
-def jaw_shift(local: HeadLocal, target: F32, turned: F32, centre: F32, scale: float) -> F32:
-    """Return (3,) head-local: how far the jaw bone of the target landmarks (478, 3) px went from the portrait's."""
-    moved = ((target[CHIN] - centre) @ turned) / (local.scale * scale)
+def teeth_shifts(mouth: Mouth, local: HeadLocal, target: F32, turned: F32, centre: F32, scale: float
+                 ) -> tuple[F32, F32]:
+    """Return how far the upper and the lower teeth went from their place in the portrait, (3,) head-local each, in a
+    face with the target landmarks (478, 3) px."""
+    lip, chin = ((target[[UPPER_LIP, CHIN]] - centre) @ turned) / (local.scale * scale)
     # Teeth go with the jaw bone; the chin's skin moves a little more.
-    jaw = 0.85 * (moved - local.shape[CHIN])
+    jaw = 0.85 * (chin - local.shape[CHIN])
     jaw[0] *= 0.7
-    return jaw.astype(np.float32)
+    # The upper teeth stay with the head, but where they are behind closed lips is a guess: no lip goes up so far that it
+    # bares more than a little gum. The lower teeth were guessed from the same line.
+    edge = float(mouth.upper.corners[[0, 2], 1].mean())
+    bared = (edge - float(lip[1])) * local.scale / mouth.ppm
+    up = np.array([0, min(BARED_MM - bared, 0.0) * mouth.ppm / local.scale, 0], np.float32)
+    return up, (jaw + up).astype(np.float32)
 
 
 def placed_corners(sprite: Sprite, shift: F32 | float, turned: F32, centre: F32, size: float) -> F32:
@@ -270,7 +280,7 @@ def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32
     x0, y0 = int(low[0]), int(low[1])
     mask = polygon_mask(ring, x0, y0, w, h)
     size = local.scale * scale
-    jaw = jaw_shift(local, target, turned, centre, scale)
+    up, jaw = teeth_shifts(mouth, local, target, turned, centre, scale)
 
     def place(sprite: Sprite, shift: F32 | float = 0.0) -> F32:
         points = placed_corners(sprite, shift, turned, centre, size) - [x0, y0]
@@ -283,8 +293,8 @@ def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32
     inside = (np.broadcast_to(mouth.cavity.image, (h, w, 3)).astype(np.float32) if mouth.cavity.image.shape[0] == 1
               else place(mouth.cavity))
     shade = _shade(ring, x0, y0, w, h, mouth.ppm * scale)
-    for sprite, shift, lit in ((mouth.tongue, jaw, shade), (mouth.lower, jaw, shade), (mouth.upper, 0.0, shade),
-                               (mouth.own, 0.0, None)):
+    for sprite, shift, lit in ((mouth.tongue, jaw, shade), (mouth.lower, jaw, shade), (mouth.upper, up, shade),
+                               (mouth.own, up, None)):
         if sprite is not None:
             drawn = place(sprite, shift)
             colour = drawn[:, :, :3] if lit is None else drawn[:, :, :3] * lit[:, :, None]
