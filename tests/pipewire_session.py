@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from stage import wait_until
+
+from tests.stage import wait_until
 
 NEEDS = ("pipewire", "wireplumber", "dbus-daemon", "gst-launch-1.0")
 

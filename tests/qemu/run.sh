@@ -1,14 +1,15 @@
 #!/bin/bash
-# Tests with a real kernel: boots Debian's kernel in QEMU (software emulation: no KVM, no modules on this machine) with
-# this machine's file system as a read-only root, loads v4l2loopback and vivid (a camera), and
-# runs tests/qemu/job.py in this repository's virtual environment. Nothing of this machine is changed.
+# Tests with a real kernel: boots Debian's kernel in QEMU (software emulation, since KVM may fail within a virtual machine; no
+# modules on this machine) with this machine's file system as a read-only root, loads v4l2loopback, vivid (a camera) and
+# snd-aloop (a sound card whose output is its microphone), and runs tests/qemu/job.py in this repository's virtual
+# environment. Nothing of this machine is changed.
 #   tests/qemu/run.sh [FOLDER]     keeps kernel and console log in FOLDER (default: a new one)
 #   apt-get install --no-install-recommends qemu-system-x86 busybox-static kmod cpio linux-headers-amd64
 # Exit code: 0 all passed, 77 something it needs is missing (said), else a failure.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(realpath "${1:-$(mktemp -d)}")
-modules="virtio_pci 9p 9pnet_virtio overlay v4l2loopback vivid"
+modules="virtio_pci 9p 9pnet_virtio overlay v4l2loopback vivid snd_aloop"
 
 for program in qemu-system-x86_64 busybox cpio modprobe dpkg apt-get make; do
   command -v "$program" > /dev/null || { echo "skipped: $program is missing"; exit 77; }
@@ -36,7 +37,7 @@ prepare() {
 [ -f "$work/disk.gz" ] || prepare
 cd "$work"
 share="security_model=none"
-timeout "${QEMU_LIMIT_S:-170}" qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -m 3072 -cpu max -nographic -no-reboot \
+timeout "${QEMU_LIMIT_S:-1500}" qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -m 3072 -cpu max -nographic -no-reboot \
   -nic none -kernel "k/boot/vmlinuz-$kernel" -initrd disk.gz -append "console=ttyS0 quiet loglevel=3 mitigations=off panic=-1" \
   -fsdev "local,id=h,path=/,$share,readonly=on,multidevs=remap" -device virtio-9p-pci,fsdev=h,mount_tag=host \
   < /dev/null 2>&1 | tr -d '\r' | tee console.log
