@@ -62,7 +62,7 @@ class Feed:
     @property
     def reason(self) -> str:
         """Why there are no frames, or an empty string."""
-        return self.problem or (self.source.camera.reason if self.state is CameraState.RETRYING else "")
+        return self.problem or self.source.camera.reason
 
     @property
     def rest(self) -> str:

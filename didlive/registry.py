@@ -36,6 +36,8 @@ SINKS = {
     "png": "didlive.sinks.png:PngFolderSink",
     "memory": "didlive.sinks.memory:MemorySink",
 }
+# The camera that is a phone, on this machine; with an address after a colon, in the network.
+PHONE = "phone"
 # Outputs that are watched while they run: they need no path, and pictures that nobody takes in time are left out.
 LIVE_SINKS = {
     "mjpeg": "didlive.sinks.mjpeg:MjpegSink",
@@ -55,7 +57,7 @@ def tracker_of(spec: str) -> Tracker:
 
 def is_phone(spec: str) -> bool:
     """Whether this names a phone that tracks by itself."""
-    return spec == "phone" or spec.startswith("phone:")
+    return spec == PHONE or spec.startswith(f"{PHONE}:")
 
 
 def load(table: dict[str, str], name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -100,3 +102,15 @@ def test_close_ends_the_retrying() -> None:
     assert camera.state is CameraState.CLOSED
     with pytest.raises(CameraLost, match="closed"):
         camera.read()
+
+
+def test_why_it_was_lost_is_said_until_the_next_frame() -> None:
+    camera = reopening(Scripted(frames=0), Scripted(frames=1))
+    camera.open()
+    with pytest.raises(CameraLost, match="gone"):
+        camera.read()
+    while camera.state is not CameraState.OPEN:
+        threading.Event().wait(0.001)
+    assert camera.reason == "gone", "it can be opened, but gave nothing yet"
+    assert camera.read() is not None and camera.reason == ""
+    camera.close()

@@ -154,6 +154,9 @@ class Desk(QObject):
     def driving(self) -> str:
         """What drives the portrait, for people."""
         driver = self._runner.driver
+        if is_phone(driver.spec):
+            address = driver.spec.partition(":")[2]
+            return tr("the phone at {address}", address=address) if address else tr("a phone at this computer")
         if driver.name:
             return driver.name
         return tr("the built-in motion (no camera found)") if driver.missing else tr("the built-in motion")

@@ -9,11 +9,11 @@ import time
 
 from ..errors import BadInput, CameraLost
 from ..ifacialmocap import CARD_SIZE, MOST_BYTES, PORT, REQUEST, parse, to_card
+from ..registry import PHONE
 from ..seams import CameraInfo
 from ..types import Frame, Stamp
 
 LOOPBACK = "127.0.0.1"
-SPEC = "phone"
 RATE_HZ = 60.0
 # What waits is old; the system keeps no more than this for us, and no more is looked at before the next frame.
 WAITING_BYTES, MOST_AT_ONCE = 32 << 10, 256
@@ -29,8 +29,8 @@ class PhoneCamera:
     phone with this IP address in the local network, which is asked to send; nobody else is heard.
     """
 
-    def __init__(self, spec: str = SPEC) -> None:
-        self._peer, self._port = _parsed(spec)
+    def __init__(self, spec: str = PHONE) -> None:
+        self._peer, self._port = place(spec)
         self._socket: socket.socket | None = None
         self._sequence, self._asked_s = 0, 0.0
 
@@ -60,8 +60,7 @@ class PhoneCamera:
                 self._sequence += 1
                 return Frame(to_card(data), stamp)
             if time.monotonic() >= end_s:
-                raise CameraLost(f"the phone at {self._peer} sends nothing; start iFacialMocap there, and let it send "
-                                 f"to this machine, port {self._port}")
+                raise CameraLost(self._silence())
         raise CameraLost("the phone is closed; open it first")
 
     def close(self) -> None:
@@ -69,6 +68,13 @@ class PhoneCamera:
         made, self._socket = self._socket, None
         if made is not None:
             made.close()
+
+    def _silence(self) -> str:
+        if self._peer == LOOPBACK:
+            return (f"no phone sends anything through this computer's own port {self._port}; connect it by a cable "
+                    "that passes this port on, or listen to its address in your network")
+        return (f"the phone at {self._peer} sends nothing; start iFacialMocap there, and let it send to this machine, "
+                f"port {self._port}")
 
     def _ask(self, made: socket.socket) -> None:
         now_s = time.monotonic()
@@ -96,18 +102,19 @@ class PhoneCamera:
         return newest
 
 
-def _parsed(spec: str) -> tuple[str, int]:
-    """Return address and port. Raises BadInput."""
+def place(spec: str) -> tuple[str, int]:
+    """Return address and port of what is listened to. Raises BadInput, also where that is no address of a local
+    network."""
     _, _, rest = spec.partition(":")
     if not rest:
         return LOOPBACK, PORT
     address, _, port = rest.rpartition(":") if "." in rest and ":" in rest else (rest, "", "")
     try:
-        address = str(ipaddress.IPv4Address(address))
+        known = ipaddress.IPv4Address(address)
         number = int(port or PORT)
-        if not 1024 <= number <= 65535:
+        if not 1024 <= number <= 65535 or known.is_global or known.is_multicast or known.is_unspecified:
             raise ValueError
     except ValueError:
         raise BadInput(f"{spec}: write it as phone, phone:192.168.1.20 or phone:192.168.1.20:{PORT}, with the address "
-                       "that the app on the phone shows") from None
-    return address, number
+                       "in the local network that the app on the phone shows") from None
+    return str(known), number

@@ -79,6 +79,7 @@ class ReopeningCamera:
         if frame is None:
             return None
         self._delay_s, self._alive_s = self._first_s, time.monotonic()
+        self.reason = ""
         self._last = frame.stamp.sequence + self._base
         return Frame(frame.image, replace(frame.stamp, sequence=self._last))
 
@@ -102,7 +103,7 @@ class ReopeningCamera:
                 return False
             self._camera, self.info, self._alive_s = camera, info, time.monotonic()
             self._base = self._last + 1
-            self.state, self.reason = CameraState.OPEN, ""
+            self.state = CameraState.OPEN
             self._changed.notify_all()
             return True
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton, QVBoxLayout
 
+from didlive.registry import PHONE, is_phone
 from didlive.settings import Settings
 from ui.i18n import say, tr
 from ui.show import find_choice
@@ -17,6 +18,7 @@ from .controls import aligned, line
 from .faces import FaceHint
 from .glyphs import GlyphButton
 from .panel import Panel, Section, note
+from .phone import PhoneLines
 from .rows import RESET_PX, wide_combo
 from .wizard import RangeDialog
 
@@ -51,7 +53,7 @@ class CameraPanel(Panel):
         self.cameras, self.refresh = wide_combo(), GlyphButton("refresh", RESET_PX)
         self.cameras.activated.connect(self._choose)
         self.refresh.clicked.connect(self.studio.refresh_cameras)
-        self.driving = note()
+        self.driving, self.phone = note(), PhoneLines(self.studio)
         self.size_label, self.sizes = QLabel(), wide_combo()
         self.sizes.activated.connect(self._choose_size)
         self.format, self.rate, self.mirror = self.form(), self.form("camera.rate_hz"), self.form("motion.mirror")
@@ -60,6 +62,7 @@ class CameraPanel(Panel):
         box.setSpacing(8)
         box.addLayout(line(self.cameras, self.refresh))
         box.addWidget(self.driving)
+        box.addWidget(self.phone)
         rows = QVBoxLayout()
         rows.setSpacing(4)
         for form in (self.format, self.rate, self.mirror):
@@ -100,6 +103,10 @@ class CameraPanel(Panel):
 
     # What is shown.
 
+    @property
+    def _phoned(self) -> bool:
+        return is_phone(self.studio.settings.camera.name)
+
     def show_settings(self, settings: Settings) -> None:
         """Show the values that hold now."""
         super().show_settings(settings)
@@ -118,16 +125,23 @@ class CameraPanel(Panel):
                 combo.setItemData(combo.count() - 1, choice.path, Qt.ItemDataRole.ToolTipRole)
                 at = combo.count() - 1 if choice is chosen else at
             combo.addItem(tr("Built-in motion (no camera)"), "")
+            combo.addItem(tr("A phone that tracks (iFacialMocap)"), PHONE)
+            if is_phone(wanted):
+                at = combo.count() - 1
             if at < 0 and wanted and not wanted.isdecimal():
                 combo.addItem(Path(wanted).name, wanted)
                 at = combo.count() - 1
             combo.addItem(tr("A video or motion file…"), FILE)
             combo.setCurrentIndex(at if at >= 0 else combo.findData(""))
+        self.phone.show_spec(wanted)
+        # A phone sends numbers: there is no size to ask it for.
+        self.format.setVisible(not is_phone(wanted))
+        self.rate.setVisible(not is_phone(wanted))
         self._show_driving()
 
     def _show_driving(self, delivered: str = "") -> None:
         lines = [tr("Driven by {name}", name=say(self.studio.driving)), *([delivered] if delivered else [])]
-        if not self.studio.cameras:
+        if not self.studio.cameras and not self._phoned:
             lines.append(tr("No camera is connected; plug one in and it appears here."))
         self.driving.setText("\n".join(lines))
 
@@ -136,7 +150,8 @@ class CameraPanel(Panel):
         info = session.camera_info if session is not None else None
         rate = f"{info.rate_hz:.0f}" if info is not None and info.rate_hz else "?"
         self._show_driving(tr("It delivers {width} × {height} px, {rate} fps", width=info.width, height=info.height,
-                              rate=rate) if info is not None and info.live else "")
+                              rate=rate) if info is not None and info.live and not self._phoned else "")
+        self.phone.show_stats(stats)
 
     def _show_sizes(self, settings: Settings) -> None:
         now = (settings.camera.width, settings.camera.height)
@@ -165,6 +180,8 @@ class CameraPanel(Panel):
     def _choose(self, at: int) -> None:
         data = self.cameras.itemData(at)
         self._show_cameras()
+        if data == PHONE and self._phoned:
+            return
         if data is not FILE:
             self.studio.choose_camera(data)
             return
@@ -200,6 +217,7 @@ class CameraPanel(Panel):
         self.refresh.name_it(tr("Look for cameras again"))
         self.size_label.setText(tr("Format"))
         self.sizes.setAccessibleName(tr("Format"))
+        self.phone.retranslate()
         self.sizes.setToolTip(tr("The size to ask the camera for; it may answer with another"))
         self.neutral.set_title(tr("Neutral face"))
         self.face.setAccessibleName(tr("A relaxed face with closed mouth"))
