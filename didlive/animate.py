@@ -27,6 +27,7 @@ from .settings import MotionSettings, Settings, Smoothing
 from .sinks import sink_for
 from .take import Take
 from .types import Frame, Measure, Motion, Performer, Stamp, Tracking
+from .voice.said import Said
 
 # Told what is being done ("track" or "draw"), how many frames are done, and how many there are (0: unknown).
 Progress = Callable[[str, int, int], None]
@@ -42,12 +43,14 @@ class Performance:
 
     order: for each output frame the index of the tracked frame that is nearest in time; a clip of constant rate is
     played frame by frame, one of variable rate keeps its time, and so its sound. notes: what the user should know.
+    said: what the voice did in each tracked frame; empty: there was none.
     """
 
     trackings: tuple[Tracking, ...]
     rate_hz: float
     order: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    said: tuple[Said | None, ...] = ()
 
     @property
     def faces(self) -> int:
@@ -146,7 +149,8 @@ def _longest_s(intervals_s: npt.NDArray[np.float64]) -> float:
 def take_performance(take: Take) -> Performance:
     """Return a stored performance as `track_clip` returns that of a clip."""
     trackings = take.trackings()
-    return Performance(trackings, *at_constant_rate([t.stamp.captured_ns for t in trackings], take.recording.rate_hz))
+    order = at_constant_rate([t.stamp.captured_ns for t in trackings], take.recording.rate_hz)
+    return Performance(trackings, *order, said=take.said)
 
 
 def clip_motions(performance: Performance, settings: MotionSettings, neutral: int | Measure | None = None,
@@ -170,7 +174,13 @@ def clip_motions(performance: Performance, settings: MotionSettings, neutral: in
     if performer is not None:
         estimator.use(performer)
     stamps = [Stamp(k, round(k * 1e9 / performance.rate_hz)) for k in range(len(performance.order))]
-    return [estimator.follow(smooth.get(i), stamp) for i, stamp in zip(performance.order, stamps, strict=True)]
+    motions = [estimator.follow(smooth.get(i), stamp) for i, stamp in zip(performance.order, stamps, strict=True)]
+    for k, (i, stamp) in enumerate(zip(performance.order, stamps, strict=True) if performance.said else ()):
+        said = performance.said[i]
+        if said is not None:
+            believed = smooth.get(i - said.back) if said.back else None
+            motions[k] = said.move(motions[k], stamp, settings.idle.seed, believed)
+    return motions
 
 
 def animate_frames(portrait: Path | str | Actor, driving: Path | str | Performance, *, settings: Settings,
@@ -263,7 +273,8 @@ def animate(portrait: Path | str, driving: Path | str | Take, out: Path | str, s
     except BaseException:
         sink.abort()
         raise
-    lost = len(performance.trackings) - performance.faces
+    said = performance.said or [None] * len(performance.trackings)
+    lost = sum(t.face is None and voice is None for t, voice in zip(performance.trackings, said, strict=True))
     notes = [*chosen.warnings, *performance.notes]
     if signed:
         try:

@@ -372,7 +372,8 @@ class Session(Broadcast):
         take = self.take
         if take is not None:
             seen = None if self._panicking else self.tracking.peek()
-            take.add(seen, stamp, motion, self._observer.performer, held=self._held)
+            said = None if self._panicking or self.voice is None else self.voice.said
+            take.add(seen, stamp, motion, self._observer.performer, said, held=self._held)
         out = self.motion_out
         if out is not None and not self._held:
             out.add(None if self._panicking else motion)

@@ -27,7 +27,8 @@ from .flow import Splice
 from .motion import mirrored
 from .recording import DAMAGED_ARCHIVE, Recording, dump_recording, read_recording
 from .settings import Settings, from_dict, to_toml
-from .types import Face, Measure, Motion, Performer, Portrait, Stamp, Tracking
+from .types import F32, Face, Measure, Motion, Performer, Portrait, Stamp, Tracking
+from .voice.said import COLUMNS, Said, pack, unpack
 
 FORMAT = 1
 SUFFIX = ".take"
@@ -48,7 +49,7 @@ class Take:
 
     recording: what the tracker saw. neutral: the performer's relaxed face, not mirrored; performer: the profile in use,
     or None. settings: motion, output and generator as they were at the start. portrait: name and SHA-256 of the file of
-    the portrait that played.
+    the portrait that played. said: what the voice did in each frame; empty: there was none.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class Take:
     settings: Settings
     portrait: str
     portrait_sha256: str
+    said: tuple[Said | None, ...] = ()
 
     def trackings(self) -> tuple[Tracking, ...]:
         """Return the recording as what a tracker gives."""
@@ -80,9 +82,10 @@ class TakeWriter:
         self.path = Path(path)
         self._settings, self._portrait = settings, portrait
         self._splice = Splice(round(1e9 / settings.output.rate_hz))
-        self._rows: list[tuple[int, Face | None]] = []
+        self._rows: list[tuple[int, Face | None, Said | None]] = []
         self._size, self._start_ns, self._last_ns = UNKNOWN_SIZE, -1, -1
         self._shown: Face | None = None
+        self._said: Said | None = None
         self._neutral: Measure | None = None
         self._performer: Performer | None = None
         self._error: OutputFailed | None = None
@@ -91,7 +94,7 @@ class TakeWriter:
         except OSError as error:
             raise explain(error, self.path) from error
         self._archive = zipfile.ZipFile(self._spool, "w")
-        self._jobs: queue.SimpleQueue[Recording | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Recording, F32] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = threading.Thread(target=self._pack, name="didlive-take", daemon=True)
         self._lock = threading.Lock()
         self._thread.start()
@@ -101,9 +104,9 @@ class TakeWriter:
         self._splice.paused = on
 
     def add(self, tracking: Tracking | None, stamp: Stamp, motion: Motion | None = None,
-            performer: Performer | None = None, *, held: bool = False) -> None:
+            performer: Performer | None = None, said: Said | None = None, *, held: bool = False) -> None:
         """Keep one frame. tracking: what was seen, None when it must not show. motion: what was made of it, for the
-        neutral face (mirrored as the settings say). held: the portrait does not move."""
+        neutral face (mirrored as the settings say). said: what the voice did. held: the portrait does not move."""
         with self._lock:
             at_ns = self._splice(stamp.captured_ns)
             if at_ns is None or self._thread is None:
@@ -111,13 +114,13 @@ class TakeWriter:
             if motion is not None:
                 self._neutral, self._performer = motion.neutral, performer
             if not held:
-                self._shown = None if tracking is None else tracking.face
+                self._shown, self._said = None if tracking is None else tracking.face, said
                 if tracking is not None and tracking.face is not None and tracking.size != self._size:
                     self._hand_over()
                     self._size = tracking.size
             self._start_ns = at_ns if self._start_ns < 0 else self._start_ns
             self._last_ns = max(at_ns - self._start_ns, self._last_ns + 1)
-            self._rows.append((self._last_ns, self._shown))
+            self._rows.append((self._last_ns, self._shown, self._said))
             if len(self._rows) >= CHUNK:
                 self._hand_over()
 
@@ -160,19 +163,23 @@ class TakeWriter:
     def _hand_over(self) -> None:
         """Give the rows so far to the thread."""
         if self._rows:
-            faces = [face or NOBODY for _, face in self._rows]
-            self._jobs.put(Recording(
-                self._settings.output.rate_hz, self._size, np.array([at for at, _ in self._rows], np.int64),
-                np.array([face is not None for _, face in self._rows]), np.stack([f.landmarks for f in faces]),
-                np.stack([f.blendshapes for f in faces]), np.stack([f.transform for f in faces])))
+            faces = [face or NOBODY for _, face, _ in self._rows]
+            self._jobs.put((Recording(
+                self._settings.output.rate_hz, self._size, np.array([at for at, _, _ in self._rows], np.int64),
+                np.array([face is not None for _, face, _ in self._rows]), np.stack([f.landmarks for f in faces]),
+                np.stack([f.blendshapes for f in faces]), np.stack([f.transform for f in faces])),
+                np.stack([pack(said) for _, _, said in self._rows])))
             self._rows = []
 
     def _pack(self) -> None:
         number = 0
-        while (part := self._jobs.get()) is not None:
+        while (job := self._jobs.get()) is not None:
+            part, said = job
             if self._error is None:
                 try:
                     self._archive.writestr(_member(number), dump_recording(_rounded(part)))
+                    if said.any():
+                        self._archive.writestr(_voice(number), said.astype("<f4").tobytes(), zipfile.ZIP_DEFLATED)
                 except (OSError, BadInput) as error:
                     self._error = explain(error, self.path)
             number += 1
@@ -204,6 +211,10 @@ def _member(number: int) -> str:
     return f"motion/{number:06d}.npz"
 
 
+def _voice(number: int) -> str:
+    return f"voice/{number:06d}.f32"
+
+
 def _rounded(part: Recording) -> Recording:
     return dataclasses.replace(part, landmarks=np.round(part.landmarks * STEPS_PER_PX) / np.float32(STEPS_PER_PX),
                                blendshapes=np.round(part.blendshapes * STEPS_PER_SCORE) / np.float32(STEPS_PER_SCORE))
@@ -233,8 +244,17 @@ def _read(archive: zipfile.ZipFile, path: Path) -> Take:
     if not names or len(names) > MOST_CHUNKS or names != [_member(i) for i in range(len(names))]:
         raise ValueError("its motion is not complete")
     parts = [read_recording(io.BytesIO(_bytes(archive, name)), path) for name in names]
+    said = [one for i, part in enumerate(parts) for one in _said(archive, i, len(part))]
     return Take(path, _joined(parts), person.neutral, person if about["known"] else None, settings,
-                str(about["portrait"]["name"]), str(about["portrait"]["sha256"]))
+                str(about["portrait"]["name"]), str(about["portrait"]["sha256"]),
+                tuple(said) if any(one is not None for one in said) else ())
+
+
+def _said(archive: zipfile.ZipFile, number: int, count: int) -> list[Said | None]:
+    """Return what the voice did in the `count` frames of a part. Raises ValueError when it does not fit."""
+    if _voice(number) not in archive.namelist():
+        return [None] * count
+    return [unpack(row) for row in np.frombuffer(_bytes(archive, _voice(number)), "<f4").reshape(count, COLUMNS)]
 
 
 def _bytes(archive: zipfile.ZipFile, name: str) -> bytes:

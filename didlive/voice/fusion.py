@@ -11,8 +11,8 @@ from collections import deque
 
 from ..settings import VoiceSettings
 from ..types import Measure, Motion, Presence, Stamp
-from .motion import nobody, speaking, with_mouth_of
 from .mouth import JAW, Mouth
+from .said import Said
 
 # Confidence under which the voice takes over, and over which it hands back.
 LOSE, REGAIN = 0.45, 0.7
@@ -25,13 +25,15 @@ OPEN_JAW, SHUT_JAW = 0.14, 0.03
 
 
 class Fusion:
-    """Follows one show frame by frame."""
+    """Follows one show frame by frame. said: what the voice did in the last frame, None where there was none."""
 
     def __init__(self) -> None:
+        self.said: Said | None = None
         self._share = 0.0
         self._life = 0.0
         self._believed = True
         self._trusted: Measure | None = None
+        self._back = 0
         self._last_ns: int | None = None
         self._spoke_ns: int | None = None
         self._jaws: deque[tuple[int, float, float]] = deque()
@@ -55,16 +57,17 @@ class Fusion:
         wanted = mouth is not None and (not tracked or (spoken and (settings.mouth == "always" or not self._believed)))
         self._share = _toward(self._share, float(wanted), dt_s, TAKE_S, GIVE_S)
         self._life = _toward(self._life, float(mouth is not None and not tracked), dt_s, GIVE_S, GIVE_S)
-        if mouth is None:
-            return motion
-        if motion is None:
-            return speaking(nobody(stamp, seed), mouth, 1.0, self._life * settings.liveliness, settings.strength)
+        self._back += 1
         if tracked and self._believed:
-            self._trusted = motion.now
-        elif tracked and wanted and self._trusted is not None:
-            # What is seen of a mug is no mouth: the voice takes over from the last one that was.
-            motion = with_mouth_of(motion, self._trusted)
-        return speaking(motion, mouth, _smooth(self._share), self._life * settings.liveliness, settings.strength)
+            self._trusted, self._back = (motion.now if motion else None), 0
+        if mouth is None:
+            self.said = None
+            return motion
+        # What is seen of a mug is no mouth: the voice takes over from the last one that was.
+        believed = self._trusted if tracked and wanted and self._back else None
+        self.said = Said(mouth, 1.0 if motion is None else _smooth(self._share), self._life * settings.liveliness,
+                         settings.strength, self._back if believed is not None else 0)
+        return self.said.move(motion, stamp, seed, believed)
 
     def _judge(self, motion: Motion | None, confidence: float, mouth: Mouth | None, stamp: Stamp) -> None:
         """Decide whether the tracked mouth is believed; between the two thresholds nothing changes."""

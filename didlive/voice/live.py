@@ -19,6 +19,7 @@ from .align import Aligner
 from .fusion import Fusion
 from .listener import Listener
 from .mouth import JAW, LAG_S, Mouth
+from .said import Said
 from .sight import MouthSight
 
 if TYPE_CHECKING:
@@ -95,6 +96,11 @@ class Voice:
     def share(self) -> float:
         """How far the voice moves the mouth now, 0..1."""
         return self._fusion.share
+
+    @property
+    def said(self) -> Said | None:
+        """What the voice did in the last frame."""
+        return self._fusion.said
 
     @property
     def speaking(self) -> bool:
@@ -224,6 +230,3 @@ class Voice:
                 self._faces.append((at_ns, mouth))
                 while self._faces[-1][0] - self._faces[0][0] > KEPT_S * 1e9:
                     self._faces.popleft()
-
-
-
