@@ -14,13 +14,14 @@ modules="virtio_pci 9p 9pnet_virtio overlay v4l2loopback vivid snd_aloop"
 for program in qemu-system-x86_64 busybox cpio modprobe dpkg apt-get make; do
   command -v "$program" > /dev/null || { echo "skipped: $program is missing"; exit 77; }
 done
+[ -x "$root/.venv/bin/python" ] || { echo "skipped: there is no virtual environment .venv; run: make venv"; exit 77; }
 package=$(apt-cache depends linux-image-amd64 | grep -oE "linux-image-[0-9][^ ]*-amd64" | head -1) || true
 kernel=${package#linux-image-}
 [ -d "/lib/modules/$kernel/build" ] || { echo "skipped: linux-headers-amd64 of $kernel are missing"; exit 77; }
 
 prepare() {
   mkdir -p "$work/k" "$work/out" && cd "$work"
-  apt-get download -q "$package" v4l2loopback-dkms > /dev/null || { echo "skipped: no packages from the network"; exit 77; }
+  apt-get download -q -o APT::Sandbox::User=root "$package" v4l2loopback-dkms > /dev/null || { echo "skipped: no packages from the network"; exit 77; }
   for file in "$package"_*.deb v4l2loopback-dkms_*.deb; do dpkg -x "$file" k; done
   rm -rf source && cp -r k/usr/src/v4l2loopback-* source
   make -s -C "/lib/modules/$kernel/build" M="$work/source" modules > build.log 2>&1
