@@ -172,6 +172,7 @@ class VoiceSettings:
     microphone: str = setting("", "(part of the) name of the microphone; empty: the system's own choice")
     muted: bool = setting(False, "hear nothing")
     push_to_talk: bool = setting(False, "hear only while the talk button is held")
+    alone: bool = setting(False, "camera off: your voice alone moves the mouth; head and eyes move by themselves")
     mouth: str = setting("auto", "auto: the voice moves the mouth while the camera does not see it well; always: "
                          "whenever somebody speaks", choices=("auto", "always"))
     strength: float = setting(1.0, "how far the voice opens the mouth", 0.0, 2.0)

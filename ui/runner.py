@@ -276,7 +276,7 @@ class Runner(QObject):
             session.set_camera(*open_driver(driver, settings))
 
         def swapped(_: Any) -> None:
-            session.follow(True)
+            session.follow(not self._tuning.settings.voice.alone)
 
         self._jobs.submit(swap, swapped, soon=True)
 

@@ -90,6 +90,7 @@ def begin(actor: Actor, driver: Driver, settings: Settings) -> Session:
 
     camera, tracker = open_driver(driver, settings)
     session = Session(settings, camera, tracker, actor)
+    session.follow(not settings.voice.alone)
     session.start()
     return session
 

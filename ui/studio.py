@@ -74,7 +74,9 @@ class Studio(Workbench):
             self._poll.start(CAMERAS_MS)
 
     def start(self) -> None:
-        """Begin the show, or let the portrait follow again."""
+        """Begin the show, or let the portrait follow again, also where the camera was off for good."""
+        if self._runner.running:
+            self.change("voice.alone", False)
         self._runner.wanted = self._runner.wanted or self.settings.window.portrait
         self._runner.start()
 

@@ -33,7 +33,7 @@ class Listening(QObject):
         self.microphones: tuple[str, ...] = ()
         self._session: Session | None = None
         self._wanted: str | None = None
-        self._opening = self._talking = False
+        self._talking, self._alone = False, studio.settings.voice.alone
         self._levels = QTimer(self, interval=LEVEL_MS)
         self._levels.timeout.connect(self._measure)
         studio.settings_changed.connect(self._follow)
@@ -71,6 +71,9 @@ class Listening(QObject):
 
     def _follow(self, settings: Settings) -> None:
         session = self._studio.session
+        if settings.voice.alone != self._alone:
+            self._alone = settings.voice.alone
+            self._studio.follow(not self._alone)
         wanted = settings.voice.microphone if settings.voice.enabled and session is not None else None
         if session is self._session and wanted == self._wanted:
             if self.voice is not None:

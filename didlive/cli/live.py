@@ -122,7 +122,7 @@ def _prepare(args: argparse.Namespace, settings: Settings) -> tuple[Session, Any
 
     portrait = args.portrait or demo_portrait()
     spec = args.camera or (str(demo_motion()) if args.demo else settings.camera.name)
-    alone = spec == CAMERA_OFF
+    alone = spec == CAMERA_OFF or (settings.voice.alone and args.camera is None and not args.demo)
     if alone:
         # It is there, but never opened.
         spec = str(demo_motion())

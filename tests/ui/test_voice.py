@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "voice"))
 
 from sound_server import NAME, SoundServer, sound_server
 
+from didlive.profiles import Store
 from didlive.seams import SOUND_HZ
 from didlive.voice.perform import write_wav
 from didlive.voice.speech import Speech
@@ -56,3 +57,19 @@ def test_a_microphone_that_is_not_there_is_told_and_switched_off(server: SoundSe
     until(lambda: any(level == "error" and "Nobody's" in text for level, text in told))
     until(lambda: not show.settings.voice.enabled)
     assert show.voice.voice is None and show.session is not None
+
+
+def test_camera_off_is_remembered_until_the_portrait_shall_follow_again(show: Studio, until, tmp_path: Path):
+    show.change("voice.microphone", "Headset")
+    show.change("voice.alone", True)
+    assert not show.following
+    show._tuning.flush()
+    until(lambda: Store(tmp_path / "config").load().voice.alone)
+    assert Store(tmp_path / "config").load().voice.microphone == "Headset"
+    # Another show begins without opening the camera.
+    show.stop()
+    show.start()
+    until(lambda: show.session is not None)
+    assert not show.following and show.settings.voice.alone
+    show.toggle()
+    assert show.following and not show.settings.voice.alone

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,3 +135,25 @@ def test_who_is_too_late_goes_on_with_what_is_left():
     block = tap()
     assert block is not None and block[1] >= 50 * 10 * MS_NS and (block[0] == block[0][0]).all()
     assert ring.wait(0, 0.0) and not ring.wait(ring.written, 0.0)
+
+
+LISTING = """
+import time
+from didlive.capture.microphone import Microphone, list_microphones
+names = [microphone.name for microphone in list_microphones()]
+microphone = Microphone()
+microphone.start()
+while not (microphone.reason or microphone.open):
+    time.sleep(0.01)
+microphone.close()
+print(list_microphones() is not None)
+"""
+
+
+def test_without_a_sound_card_nothing_is_printed(tmp_path: Path):
+    """ALSA complains in many lines about every card that is not there: none of them may reach the terminal."""
+    (tmp_path / ".asoundrc").write_text("pcm.!default { type hw card 9 }\nctl.!default { type hw card 9 }\n")
+    environment = {**os.environ, "HOME": str(tmp_path), "PULSE_SERVER": f"unix:{tmp_path}/none",
+                   "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", LISTING], env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("True\n", "")

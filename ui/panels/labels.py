@@ -61,6 +61,7 @@ LABELS = {
     "voice.enabled": "Listen to the microphone",
     "voice.muted": "Mute",
     "voice.push_to_talk": "Push to talk",
+    "voice.alone": "Camera off: voice alone",
     "voice.mouth": "Mouth by voice",
     "voice.strength": "Mouth opening",
     "voice.liveliness": "Liveliness",

@@ -80,13 +80,10 @@ class VoicePanel(Panel):
         self.column.addWidget(self.microphone)
 
     def _build_mouth(self) -> None:
-        self.alone, self.moved = QPushButton(), note()
-        self.alone.setCheckable(True)
-        self.alone.clicked.connect(lambda on: self.studio.follow(not on))
+        self.moved = note()
         box = QVBoxLayout()
         box.setSpacing(8)
-        box.addWidget(self.form("voice.mouth", "voice.strength", "voice.liveliness"))
-        box.addWidget(self.alone)
+        box.addWidget(self.form("voice.alone", "voice.mouth", "voice.strength", "voice.liveliness"))
         box.addWidget(self.moved)
         self.mouth = Section(box)
         self.column.addWidget(self.mouth)
@@ -122,8 +119,6 @@ class VoicePanel(Panel):
     def _show_state(self) -> None:
         """Show who moves the mouth, and how much the sound is delayed."""
         voice = self.studio.voice.voice
-        self.alone.setEnabled(self.studio.session is not None)
-        self.alone.setChecked(self.studio.session is not None and not self.studio.following)
         if voice is None:
             self.moved.setText("")
         else:
@@ -164,7 +159,5 @@ class VoicePanel(Panel):
         self.meter.setAccessibleName(tr("Microphone level"))
         self.talk.setText(tr("Hold to &talk"))
         self.mouth.set_title(tr("How the voice moves the face"))
-        self.alone.setText(tr("Camera &off: my voice alone"))
-        self.alone.setToolTip(tr("The camera is released; head and eyes move by themselves"))
         self.sound.set_title(tr("Sound and lips"))
         self.show_settings(self.studio.settings)
