@@ -60,6 +60,17 @@ def actor(models: Path, astronaut: Path):
     return prepare_actor(astronaut, Settings(output=bare(size="256x256")), calibrate=False)
 
 
+@pytest.fixture
+def show():
+    """A session of stand-ins, not started yet, and everything it is made of; all of its threads end."""
+    from stage import Show, show_threads
+
+    made = Show()
+    yield made
+    made.session.stop()
+    assert show_threads() == []
+
+
 @pytest.fixture(scope="session")
 def driving(actor, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A driving clip without anybody's rights: the astronaut, moved by the demo's motion, 30 frames with sound."""

@@ -19,9 +19,10 @@ from didlive.errors import CameraLost, OutputFailed
 from didlive.recording import load_recording
 from didlive.retarget import Response
 from didlive.seams import CameraInfo, StreamFormat
+from didlive.session import Session, State
 from didlive.settings import CameraSettings, OutputSettings, Settings
 from didlive.track.replay import ReplayTracker
-from didlive.types import U8, Drive, Face, Frame, Patch, Portrait, Tracking
+from didlive.types import U8, Drive, Face, Frame, Patch, Portrait, Stamp, Tracking
 
 MARKER = (255, 0, 255)
 SETTINGS = Settings(output=OutputSettings(size="source", framing="full", rate_hz=60.0))
@@ -160,6 +161,25 @@ class Watcher:
 
     def abort(self) -> None:
         self.aborted += 1
+
+
+class Show:
+    """A session and everything it is made of."""
+
+    def __init__(self) -> None:
+        self.camera, self.tracker, self.painter, self.watcher = Nuisance(), Follower(), Painter(), Watcher()
+        self.actor = make_actor(generator=self.painter)
+        self.still = self.actor.compositor.compose(None, Stamp(0, 0)).image
+        self.session = Session(SETTINGS, self.camera, self.tracker, self.actor, [self.watcher])
+
+    def state(self) -> State:
+        return self.session.stats().state
+
+    def until(self, state: State) -> None:
+        wait_until(lambda: self.state() is state, f"state {state} (now {self.session.stats()})")
+
+    def shows_still(self) -> bool:
+        return np.array_equal(self.watcher.newest, self.still)
 
 
 def marked(image: U8) -> bool:
