@@ -23,6 +23,8 @@ SMILE_LIFT = 0.05
 # The upper lip bares its teeth by no more than this, from the biting edge up: a tooth and a little gum.
 BARED_MM = 11.0
 UPPER_LIP = 13
+# Share of the light that falls into a mouth that is nearly shut; so far open, all of it does.
+NARROW, WIDE_MM = 0.62, 10.0
 CHEEKS = (205, 425, 50, 280)
 
 
@@ -326,7 +328,8 @@ def _area(ring: F32) -> float:
 
 
 def _shade(ring: F32, x0: int, y0: int, w: int, h: int, ppm: float) -> F32:
-    """(h, w) light inside the mouth: the upper lip casts a shadow, the corners are dark."""
+    """(h, w) light inside the mouth: the upper lip casts a shadow, the corners are dark, and a narrow opening lets less
+    light in than a wide one."""
     upper = ring[:11][np.argsort(ring[:11, 0])]
     below = np.concatenate([ring[10:], ring[:1]])
     lower = below[np.argsort(below[:, 0])]
@@ -337,4 +340,5 @@ def _shade(ring: F32, x0: int, y0: int, w: int, h: int, ppm: float) -> F32:
     left, right = float(upper[0, 0]), float(upper[-1, 0])
     corner = np.clip(np.minimum(xs - left, right - xs) / (0.30 * max(right - left, 1.0)), 0, 1)
     shade = (1 - 0.22 * np.exp(-from_top / (1.4 * ppm))) * (1 - 0.15 * np.exp(-from_bottom / (1.2 * ppm)))
-    return (shade * (0.45 + 0.55 * corner * (2 - corner))).astype(np.float32)
+    entering = NARROW + (1 - NARROW) * np.clip((from_top + from_bottom) / (WIDE_MM * ppm), 0, 1)
+    return (shade * entering * (0.45 + 0.55 * corner * (2 - corner))).astype(np.float32)

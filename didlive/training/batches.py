@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..types import F32, U8
@@ -42,6 +43,14 @@ class Batch:
     @property
     def guide(self) -> Tensor:
         return self.x[:, 6:]
+
+    @property
+    def focus(self) -> Tensor:
+        """(N, 1, H, W): 1 where more than the common weight lies and 3 px around, else 0; 1 everywhere without such."""
+        heavy = (self.weight > 1.1).float()
+        if not bool(heavy.any()):
+            return torch.ones_like(heavy)
+        return F.max_pool2d(heavy, 7, 1, 3)
 
 
 class Loader:

@@ -32,7 +32,8 @@ MARGIN = 0.25
 HELD_OUT_OF_10 = 1
 # Every so many frames of a clip become pictures; all of them become motion.
 CLIP_STEP = 3
-SMALLEST_FACE_PX = 120
+# Smaller faces are coarser than the crops that are learned from: what they teach is blur.
+SMALLEST_FACE_PX = 165
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +110,21 @@ def prepare(folders: Sequence[Path], out: Path, report: Callable[[int, int], Non
                 portrait = load_portrait(path)
             except BadInput:
                 continue
-            if float(np.ptp(portrait.face.landmarks[:, 1])) >= SMALLEST_FACE_PX:
+            if _large(portrait.face):
                 keep(portrait.image, portrait.face, path, -1)
         else:
             for frame, (image, face) in enumerate(_tracked(path)):
                 motions.setdefault(path.name, []).append(face)
-                if frame % CLIP_STEP == 0:
+                if frame % CLIP_STEP == 0 and _large(face):
                     keep(image, face, path, frame)
     if not items:
         raise BadInput("no usable face in " + ", ".join(map(str, folders)))
     _save(out, items, faces, motions)
     return len(items)
+
+
+def _large(face: Face) -> bool:
+    return float(np.ptp(face.landmarks[:, 1])) >= SMALLEST_FACE_PX
 
 
 def _labels(folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:

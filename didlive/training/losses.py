@@ -30,21 +30,28 @@ def feature_l1(encoder: IdentityEncoder, drawn: Tensor, truth: Tensor) -> Tensor
     return total / len(encoder.layers)
 
 
-def critic_loss(critic: nn.Module, drawn: Tensor, truth: Tensor, guide: Tensor) -> Tensor:
-    """Hinge loss of a PatchDiscriminator (Lim & Ye 2017); both pictures come with their guide."""
+def critic_loss(critic: nn.Module, drawn: Tensor, truth: Tensor, guide: Tensor, focus: Tensor) -> Tensor:
+    """Hinge loss of a PatchDiscriminator (Lim & Ye 2017) over patches where `focus` (N, 1, H, W) lies; both pictures
+    come with their guide."""
     # In one pass: DistributedDataParallel allows no second one before the gradients are there.
     both = torch.cat([2 * torch.cat([truth, drawn.detach()]) - 1, torch.cat([guide, guide])], 1)
     real, fake = critic(both)[0].chunk(2)
-    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+    return _patch_mean(F.relu(1 - real) + F.relu(1 + fake), focus)
 
 
-def fooling_loss(critic: PatchDiscriminator, drawn: Tensor, truth: Tensor, guide: Tensor) -> tuple[Tensor, Tensor]:
+def fooling_loss(critic: PatchDiscriminator, drawn: Tensor, truth: Tensor, guide: Tensor, focus: Tensor
+                 ) -> tuple[Tensor, Tensor]:
     """Return the adversarial loss of the refiner and its feature matching loss (Wang et al. 2018)."""
     fake, seen = critic(torch.cat([2 * drawn - 1, guide], 1))
     with torch.no_grad():
         _, wanted = critic(torch.cat([2 * truth - 1, guide], 1))
     matching = torch.stack([F.l1_loss(a, b) for a, b in zip(seen, wanted, strict=True)]).mean()
-    return -fake.mean(), matching
+    return _patch_mean(-fake, focus), matching
+
+
+def _patch_mean(values: Tensor, focus: Tensor) -> Tensor:
+    weight = F.adaptive_avg_pool2d(focus, values.shape[2:])
+    return (values * weight).sum() / weight.sum().clamp_min(1e-3)
 
 
 def contrastive(a: Tensor, b: Tensor, temperature: float = 0.1) -> Tensor:

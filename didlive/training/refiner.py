@@ -36,24 +36,28 @@ from .synth import Samples
 
 # So many held-out samples are judged at each report.
 TRIAL = 240
+# The critic's say grows over this share of the budget.
+RAMP = 0.05
 TERMS = ("l1", "gradient", "features", "steady", "fooling", "matching", "critic")
 
 
 @dataclass(frozen=True, slots=True)
 class RefinerConfig:
     """region: mouth, eyes or face. minutes: wall-clock budget of this region in all; steps: likewise, 0 for no bound.
-    adversarial_from: share of it
-    after which the critic has a say. The weights of the losses follow. report_s: seconds between reports."""
+    rate, critic_rate: learning rates, the second constant. adversarial_from: share of the budget after which the critic
+    has a say; adversarial: how strong its gradient at the picture is against that of the other losses. The weights of
+    the other losses follow. report_s: seconds between reports."""
 
     region: str = "mouth"
     minutes: float = 60.0
     steps: int = 0
     batch: int = 8
     rate: float = 6e-4
-    adversarial_from: float = 0.6
+    critic_rate: float = 4e-4
+    adversarial_from: float = 0.5
+    adversarial: float = 0.3
     gradient: float = 1.0
-    features: float = 0.15
-    adversarial: float = 0.02
+    features: float = 0.3
     matching: float = 0.3
     steady: float = 0.3
     seed: int = 1
@@ -86,7 +90,7 @@ class Trainer:
         self.encoder = load_identity(out / "identity.safetensors", self.device)
         self.average = Average(self.net)
         self.ours = torch.optim.Adam(self.net.parameters(), config.rate, betas=(0.9, 0.99))
-        self.theirs = torch.optim.Adam(self.critic.parameters(), config.rate / 2, betas=(0.5, 0.99))
+        self.theirs = torch.optim.Adam(self.critic.parameters(), config.critic_rate, betas=(0.5, 0.99))
         self.clock = Clock(config.minutes, steps=config.steps)
         if self.path.exists():
             self._resume()
@@ -142,42 +146,52 @@ class Trainer:
         return share.item()
 
     def _once(self, share: float) -> dict[str, Tensor]:
-        config, criticised = self.config, share >= self.config.adversarial_from and self.config.adversarial > 0
-        for optimiser in (self.ours, self.theirs):
-            for group in optimiser.param_groups:
-                group["lr"] = rate_at(share, config.rate if optimiser is self.ours else config.rate / 2)
+        config = self.config
+        # The critic begins to speak softly: it has to learn first.
+        say = min(max((share - config.adversarial_from) / RAMP, 0.0), 1.0) * config.adversarial
+        for group in self.ours.param_groups:
+            group["lr"] = rate_at(share, config.rate)
         batch = self.loader.draw(config.batch)
         half = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else contextlib.nullcontext()
         with half:
             drawn = batch.warped + self._net(batch.x).float()
-            terms = self._terms(batch, drawn, criticised)
-            loss = torch.stack(list(terms.values())).sum()
+            pull, terms = self._pull(batch, drawn.detach(), say)
+            loss = (drawn * pull).sum()
+            if self.step % 8 == 0:
+                terms["steady"] = config.steady * self._unsteadiness(batch, drawn)
+                loss = loss + terms["steady"]
         self.ours.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.ours.step()
         self.average.update(self.net)
-        if criticised:
+        if share >= config.adversarial_from and config.adversarial > 0:
             with half:
-                terms["critic"] = critic_loss(self._judged, drawn.detach().clamp(0, 1), batch.truth, batch.guide)
+                terms["critic"] = critic_loss(self._judged, drawn.detach().clamp(0, 1), batch.truth, batch.guide,
+                                              batch.focus)
             self.theirs.zero_grad(set_to_none=True)
             terms["critic"].backward()
             self.theirs.step()
         self.clock.done += 1
-        return dict.fromkeys(TERMS, loss.new_zeros(())) | terms
+        return {name: terms.get(name, torch.zeros(())) for name in TERMS}
 
-    def _terms(self, batch: Batch, drawn: Tensor, criticised: bool) -> dict[str, Tensor]:
-        config = self.config
+    def _pull(self, batch: Batch, drawn: Tensor, say: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the gradient at the drawn picture (N, 3, H, W), and the losses it comes from."""
+        config, drawn = self.config, drawn.requires_grad_()
         terms = {"l1": weighted_l1(drawn, batch.truth, batch.weight),
                  "gradient": config.gradient * gradient_l1(drawn, batch.truth, batch.weight)}
         if self.step % 2 == 0:
             terms["features"] = 2 * config.features * feature_l1(self.encoder, drawn, batch.truth)
-        if self.step % 8 == 0:
-            terms["steady"] = config.steady * self._unsteadiness(batch, drawn)
-        if criticised:
-            fooling, matching = fooling_loss(self.critic, drawn, batch.truth, batch.guide)
-            terms |= {"fooling": config.adversarial * fooling, "matching": config.matching * matching}
-        return terms
+        if say == 0:
+            return torch.autograd.grad(torch.stack(list(terms.values())).sum(), drawn)[0], terms
+        fooling, matching = fooling_loss(self.critic, drawn, batch.truth, batch.guide, batch.focus)
+        fool = torch.autograd.grad(fooling, drawn, retain_graph=True)[0] * batch.focus
+        terms["matching"] = config.matching * matching
+        restore = torch.autograd.grad(torch.stack(list(terms.values())).sum(), drawn)[0]
+        # As strong as asked for against what restores, in the same place (after Esser et al. 2021).
+        strength = say * (restore * batch.focus).norm() / fool.norm().clamp_min(1e-12)
+        terms["fooling"] = fooling.detach()
+        return restore + strength * fool, terms
 
     def _unsteadiness(self, batch: Batch, drawn: Tensor) -> Tensor:
         """How much the picture changes beyond a move when the crop moves by a pixel and the camera's noise changes."""

@@ -1,0 +1,53 @@
+"""The inside of the mouth: what shows between the lips."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from didlive.demo import demo_portrait
+from didlive.generate.mouth import BARED_MM, UPPER_LIP, teeth_shifts
+from didlive.generate.warp import WarpGenerator, WarpSource
+from didlive.geometry import INNER_UPPER, LIPS_OUTER
+from didlive.portrait import load_portrait
+from didlive.types import F32, Drive, Presence, Stamp
+
+LIFTED = np.concatenate([INNER_UPPER, LIPS_OUTER[1:10]])
+
+
+@pytest.fixture(scope="module")
+def source(models: object) -> WarpSource:
+    return WarpGenerator().prepare(load_portrait(demo_portrait()))
+
+
+def grin(source: WarpSource, lift_mm: float) -> F32:
+    """Landmarks of the crop, with the upper lip lifted."""
+    landmarks = source.landmarks.copy()
+    landmarks[LIFTED, 1] -= lift_mm * source.mouth.ppm
+    return landmarks
+
+
+def bared_mm(source: WarpSource, lift_mm: float) -> float:
+    """How far the biting edge of the upper teeth lies below a lifted lip."""
+    local, mouth, landmarks = source.local, source.mouth, grin(source, lift_mm)
+    up, _ = teeth_shifts(mouth, local, landmarks, local.rotation, local.centre, 1.0)
+    lip = ((landmarks[UPPER_LIP] - local.centre) @ local.rotation) / local.scale
+    edge = mouth.upper.corners[[0, 2], 1].mean() + up[1]
+    return float((edge - lip[1]) * local.scale / mouth.ppm)
+
+
+def test_upper_teeth_stay_where_they_are_until_their_gum_shows(source: WarpSource):
+    assert bared_mm(source, 4) == pytest.approx(bared_mm(source, 0) + 4, abs=0.3)
+    assert bared_mm(source, 12) == pytest.approx(BARED_MM, abs=0.1)
+    assert bared_mm(source, 25) == pytest.approx(BARED_MM, abs=0.1)
+
+
+def test_no_hole_opens_between_a_lifted_lip_and_the_teeth(source: WarpSource):
+    crop = np.array([source.x, source.y, 0], np.float32)
+    landmarks = grin(source, 18)
+    drive = Drive(landmarks + crop, np.eye(3, dtype=np.float32), source.local.centre + crop, 1.0,
+                  np.ones(2, np.float32), Presence.TRACK, Stamp(0, 0))
+    image = WarpGenerator().generate(source, drive).image
+    x, y = landmarks[UPPER_LIP, :2]
+    below = image[int(y + source.mouth.ppm):int(y + 8 * source.mouth.ppm), int(x)].mean(1)
+    assert below.min() > 2 * source.mouth.cavity.image.mean()
