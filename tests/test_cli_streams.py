@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import signal
 import socket
-import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 from urllib.error import URLError
@@ -17,14 +15,14 @@ import phone
 import pytest
 from PIL import Image
 
+from didlive import actor as actors
 from didlive import cli
 from didlive.cli import streams
-from didlive.settings import Settings
+from didlive.demo import demo_portrait
+from didlive.settings import OutputSettings, Settings
 from didlive.take import load_take
-from tests.stage import wait_until
 from tests.test_sinks_stream import KEY, free_port
 
-ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--demo", "--no-window", "--size", "128x128"]
 
 
@@ -33,36 +31,44 @@ def sinks(*arguments: str) -> dict:
     return streams.stream_sinks(parser.parse_args(["live", *arguments]), Settings())
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_the_page_shows_the_picture_while_a_take_is_kept(models: Path, tmp_path: Path):
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "didlive", "live", *SMALL, "--mjpeg", str(port), "--record",
-                                str(tmp_path / "a.mp4")], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True)
+@pytest.fixture(scope="module")
+def ready(models: Path) -> actors.Actor:
+    """The built-in portrait, made ready as these commands ask for it."""
+    return actors.prepare_actor(demo_portrait(), Settings(output=OutputSettings(size="128x128")))
 
-    def shown() -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/snapshot.png", timeout=10) as answer:
-                return Image.open(io.BytesIO(answer.read())).size == (128, 128)
-        except URLError:
-            assert process.poll() is None
-            return False
 
+@pytest.fixture
+def at_once(ready: actors.Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The portrait need not be made ready again and again."""
+    monkeypatch.setattr(actors, "prepare_actor", lambda path, settings, face=None: ready)
+
+
+def test_the_page_shows_the_picture_while_a_take_is_kept(at_once: None, tmp_path: Path,
+                                                         capsys: pytest.CaptureFixture[str]):
+    port, seen, over = free_port(), [], threading.Event()
+
+    def look() -> None:
+        while not seen and not over.wait(0.02):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/snapshot.png", timeout=10) as answer:
+                    seen.append(Image.open(io.BytesIO(answer.read())).size)
+            except URLError:
+                continue
+
+    viewer = threading.Thread(target=look)
+    viewer.start()
     try:
-        wait_until(shown, "the page", 60.0)
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=60)
+        code = cli.main(["live", *SMALL, "--mjpeg", str(port), "--record", str(tmp_path / "a.mp4"), "--seconds", "1"])
     finally:
-        process.kill()
-    assert process.returncode == 0 and f"picture page: http://127.0.0.1:{port}/" in err and "Traceback" not in err
+        over.set()
+        viewer.join()
+    assert code == 0 and seen == [(128, 128)] and f"picture page: http://127.0.0.1:{port}/" in capsys.readouterr().err
     take = load_take(tmp_path / "a.take")
     assert take.recording.present.any() and take.portrait_sha256 and take.settings.output.size == "128x128"
 
 
 @pytest.mark.parametrize("name", ["a.webm", "a.gif"])
-def test_a_phone_drives_a_portrait_and_an_avatar_while_it_is_recorded(name: str, models: Path, tmp_path: Path,
+def test_a_phone_drives_a_portrait_and_an_avatar_while_it_is_recorded(name: str, at_once: None, tmp_path: Path,
                                                                      capsys: pytest.CaptureFixture[str]):
     port = phone.free_port()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as avatar, phone.talking(port):
@@ -78,7 +84,7 @@ def test_a_phone_drives_a_portrait_and_an_avatar_while_it_is_recorded(name: str,
     assert {entry.name for entry in tmp_path.iterdir()} == {name, "a.take"}
 
 
-def test_a_server_that_is_not_there_is_said_without_the_key(models: Path, tmp_path: Path,
+def test_a_server_that_is_not_there_is_said_without_the_key(at_once: None, tmp_path: Path,
                                                             capsys: pytest.CaptureFixture[str]):
     url = f"rtmp://127.0.0.1:{free_port()}/live"
     (tmp_path / "url").write_text(f"{url}/{KEY}\n")

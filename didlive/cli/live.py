@@ -16,7 +16,7 @@ from ..errors import BadInput, OutputFailed
 from ..panic import panic_signals
 from .options import add_settings_options, check_consent, read_settings, to_path
 from .screen import check_screen
-from .streams import add_stream_options, plug_in, start_motion_out, stream_sinks
+from .streams import add_stream_options, motion_out_of, plug_in, start_motion_out, stream_sinks
 
 if TYPE_CHECKING:
     from ..seams import AudioTap, Sink
@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if args.microphone is not None:
         settings = replace(settings, voice=replace(settings.voice, enabled=True, microphone=args.microphone))
     cameras, streams = _cameras(args.virtual_camera), stream_sinks(args, settings)
+    motion_out = motion_out_of(args.motion_out, settings)
     session, recorder, title = _prepare(args, settings)
     try:
         # From the first frame on: without a handler the signal would end the show.
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             if cameras:
                 _plug_in(cameras, session, settings.output.rate_hz)
             plug_in(streams, session, settings.output.rate_hz)
-            start_motion_out(args.motion_out, settings, session)
+            start_motion_out(motion_out, session)
             if args.no_window:
                 _watch(session, args.seconds)
             else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
-from ..settings import Settings
+from ..settings import MotionOutSettings, Settings, overlay
 from ..streaming import KEY_VARIABLE, URL_VARIABLE, complete, store_key, with_key
 from .options import to_path
 
@@ -55,20 +55,26 @@ def stream_sinks(args: argparse.Namespace, settings: Settings) -> dict[str, Any]
     return sinks
 
 
-def start_motion_out(text: str | None, settings: Settings, session: Session) -> None:
-    """Send the motion where the option or the settings say. Raises BadInput, OutputFailed."""
+def motion_out_of(text: str | None, settings: Settings) -> MotionOutSettings | None:
+    """Return where the motion goes by the option or the settings, None for nowhere. Raises BadInput."""
     out = settings.motion_out
     if text is None and not out.enabled:
-        return
-    from ..motion_out import MotionOut
-    from ..settings import overlay
-
+        return None
     kind, _, place = (text or "").rpartition("@")
     host, _, port = place.rpartition(":")
     if port and not port.isdecimal():
         raise BadInput(f"--motion-out {text}: write it as vmc@{out.host}:{out.port}")
     asked = {"protocol": kind, "host": host.strip("[]"), "port": int(port) if port else 0}
-    session.motion_out = MotionOut(overlay(out, {name: value for name, value in asked.items() if value}, "motion_out."))
+    return overlay(out, {name: value for name, value in asked.items() if value}, "motion_out.")
+
+
+def start_motion_out(out: MotionOutSettings | None, session: Session) -> None:
+    """Send the motion there, if anywhere. Raises OutputFailed."""
+    if out is None:
+        return
+    from ..motion_out import MotionOut
+
+    session.motion_out = MotionOut(out)
     print(f"didlive: the motion goes to {session.motion_out.place}", file=sys.stderr)
 
 
