@@ -252,7 +252,7 @@ def teeth_shifts(mouth: Mouth, local: HeadLocal, target: F32, turned: F32, centr
     # Teeth go with the jaw bone; the chin's skin moves a little more.
     jaw = 0.85 * (chin - local.shape[CHIN])
     jaw[0] *= 0.7
-    # The upper teeth stay with the head, but where they are behind closed lips is a guess: no lip goes up so far that it
+    # The upper teeth stay with the head, but where they are under closed lips is a guess: no lip goes up so far that it
     # bares more than a little gum. The lower teeth were guessed from the same line.
     edge = float(mouth.upper.corners[[0, 2], 1].mean())
     bared = (edge - float(lip[1])) * local.scale / mouth.ppm
