@@ -3,12 +3,15 @@ sounddevice."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +47,32 @@ class MicrophoneChoice(NamedTuple):
     source: str = ""
 
 
+@ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)
+def _drop_alsa(*_: object) -> None:
+    """Take a complaint of ALSA."""
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_char_p)
+def _drop_jack(_: bytes) -> None:
+    """Take a complaint of JACK."""
+
+
+@cache
+def _quieten() -> None:
+    """Keep ALSA and JACK from the terminal: they complain in many lines about cards and servers that are not there.
+    What matters comes back as PortAudio's error. sounddevice itself hides them by moving file descriptor 2 away, which
+    fails as soon as another thread does the same."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_drop_alsa)
+        with suppress(OSError, AttributeError):
+            jack = ctypes.CDLL("libjack.so.0")
+            jack.jack_set_error_function(_drop_jack)
+            jack.jack_set_info_function(_drop_jack)
+
+
 def _sounddevice() -> Any:
+    _quieten()
     try:
         import sounddevice
     except (ImportError, OSError) as error:

@@ -34,6 +34,12 @@ def test_push_to_talk_shows_its_button(panel: VoicePanel, studio: Studio):
     assert not panel.talk.isVisibleTo(panel)
     studio.change("voice.push_to_talk", True)
     assert panel.talk.isVisibleTo(panel)
+    studio.change("voice.enabled", True)
+    studio.level_changed.emit(0.0, False)
+    assert panel.told.text().startswith("Hold the button")
+    panel.talk.setDown(True)
+    studio.level_changed.emit(0.0, False)
+    assert panel.told.text().startswith("Speak")
 
 
 def test_microphones_are_listed_and_chosen(panel: VoicePanel, studio: Studio):

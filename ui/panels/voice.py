@@ -113,6 +113,8 @@ class VoicePanel(Panel):
             self.told.setText(tr("The microphone is off"))
         elif settings.muted:
             self.told.setText(tr("Muted: nothing is heard"))
+        elif settings.push_to_talk and not self.talk.isDown():
+            self.told.setText(tr("Hold the button below while you speak"))
         else:
             self.told.setText(tr("Speak: the bar moves with your voice"))
 
@@ -127,7 +129,8 @@ class VoicePanel(Panel):
         delay_ms, known = self.studio.voice.delay_ms()
         told = tr("The sound of recordings and streams is delayed by {delay} ms", delay=f"{delay_ms:.0f}")
         waits = tr("The camera's delay is measured while you speak before it")
-        self.delay.setText(told if known or not self.studio.settings.voice.align else f"{told}\n{waits}")
+        settings = self.studio.settings.voice
+        self.delay.setText(told if known or settings.alone or not settings.align else f"{told}\n{waits}")
 
     def _show_microphones(self) -> None:
         wanted, combo = self.studio.settings.voice.microphone, self.microphones
