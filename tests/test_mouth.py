@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from didlive.demo import demo_portrait
-from didlive.generate.mouth import BARED_MM, UPPER_LIP, teeth_shifts
+from didlive.generate.mouth import BARED_MM, UPPER_LIP, _shade, teeth_shifts
 from didlive.generate.warp import WarpGenerator, WarpSource
 from didlive.geometry import INNER_UPPER, LIPS_OUTER
 from didlive.portrait import load_portrait
@@ -40,6 +40,18 @@ def test_upper_teeth_stay_where_they_are_until_their_gum_shows(source: WarpSourc
     assert bared_mm(source, 4) == pytest.approx(bared_mm(source, 0) + 4, abs=0.3)
     assert bared_mm(source, 12) == pytest.approx(BARED_MM, abs=0.1)
     assert bared_mm(source, 25) == pytest.approx(BARED_MM, abs=0.1)
+
+
+def test_teeth_are_lighter_in_a_smile_than_in_a_flat_mouth(source: WarpSource):
+    def light(hanging_px: float) -> float:
+        x = np.linspace(-25, 25, 11, dtype=np.float32)
+        bow = 1 - (x / 25) ** 2
+        upper, lower = np.stack([x, (hanging_px - 5) * bow], 1), np.stack([x, (hanging_px + 5) * bow], 1)
+        ring = np.concatenate([upper, lower[-2:0:-1]]).astype(np.float32)
+        middle = round(hanging_px) + 12
+        return float(_shade(ring, -25, -12, 50, 40, 1.0)[middle - 2:middle + 3, 20:30].mean())
+
+    assert light(10) > 1.15 * light(0) and light(0) == pytest.approx(light(-10), rel=0.1)
 
 
 def test_no_hole_opens_between_a_lifted_lip_and_the_teeth(source: WarpSource):

@@ -24,6 +24,9 @@ STILL_MM, MOVED_MM = 0.15, 0.7
 # Stills smile, they do not say "ah": inside mouths rounder than this (height over width; the second: not at all), and
 # higher than so many px of the crop, the warp's own drawing stays.
 ROUND_FROM, ROUND_TO, ROUND_LEAST_PX = 0.28, 0.40, 8
+# Nor do stills shut their eyes: lids that are open by less than the second share of the portrait's own opening are
+# changed less and less, down to a faint shadow (LID_LEAST) where they are shut (the first).
+SHUT_TO, SHUT_FROM, LID_LEAST = 0.2, 0.5, 0.3
 # Width in px over which a crop fades out at its border.
 BORDER_PX = 10
 
@@ -122,8 +125,14 @@ def feathers(seen: Views, gates: list[float]) -> list[F32]:
     if doubt > 0:
         left_alone = cv2.GaussianBlur(opening.astype(np.float32), (0, 0), 1.5) * np.float32(doubt)
         mouth = mouth * (1 - left_alone)
-        face = face * (1 - _to_face(left_alone, seen))
-    windows = (mouth, window(EYE), window(EYE), face)
+        face = face * (1 - _to_face(left_alone, seen, 0))
+    eyes = []
+    for side, crop in enumerate(seen.eyes):
+        doubt = np.float32(_shutness(crop) * (1 - LID_LEAST))
+        eyes.append(window(EYE) * (1 - doubt))
+        if doubt > 0:
+            face = face * (1 - _to_face(window(EYE) * doubt, seen, 1 + side))
+    windows = (mouth, *eyes, face)
     return [(weight * np.float32(gate)).astype(np.float32) for weight, gate in zip(windows, gates, strict=True)]
 
 
@@ -134,10 +143,16 @@ def _roundness(opening: npt.NDArray[np.bool_]) -> float:
     return min(max(share, 0.0), 1.0) if height > ROUND_LEAST_PX else 0.0
 
 
-def _to_face(weight: F32, seen: Views) -> F32:
-    """Return weights of the mouth crop as weights of the face crop."""
-    mouth, face = (np.vstack([seen.matrices[i], [0, 0, 1]]) for i in (0, 3))
-    matrix = (np.linalg.inv(face) @ mouth)[:2]
+def _shutness(crop: U8) -> float:
+    """Return 0..1 how far an eye's crop (9, H, W) shows lids shut as training has seen too few of."""
+    share = float((crop[6] > 127).sum()) / max(float((crop[8] > 127).sum()), 1.0)
+    return min(max((SHUT_FROM - share) / (SHUT_FROM - SHUT_TO), 0.0), 1.0)
+
+
+def _to_face(weight: F32, seen: Views, region: int) -> F32:
+    """Return weights of a crop (index into the matrices) as weights of the face crop."""
+    crop, face = (np.vstack([seen.matrices[i], [0, 0, 1]]) for i in (region, 3))
+    matrix = (np.linalg.inv(face) @ crop)[:2]
     return np.asarray(cv2.warpAffine(weight, matrix, (FACE.width, FACE.height), flags=cv2.INTER_AREA), np.float32)
 
 

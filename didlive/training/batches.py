@@ -106,7 +106,7 @@ class Loader:
             values = self._rng.uniform(low, high, (n, channels, 1, 1)).astype(np.float32)
             return torch.from_numpy(values).to(device)
 
-        gain, shift, power = uniform(0.8, 1.2) * uniform(0.88, 1.12, 3), uniform(-0.06, 0.06), uniform(0.8, 1.25)
+        gain, shift, power = uniform(0.8, 1.2) * uniform(0.75, 1.25, 3), uniform(-0.06, 0.06), uniform(0.8, 1.25)
         grey = (uniform(0, 1) < GREY_SHARE).float()
 
         def coloured(picture: Tensor) -> Tensor:
