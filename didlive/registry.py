@@ -36,8 +36,8 @@ SINKS = {
     "png": "didlive.sinks.png:PngFolderSink",
     "memory": "didlive.sinks.memory:MemorySink",
 }
-# The camera that is a phone, on this machine; with an address after a colon, in the network.
-PHONE = "phone"
+# The camera that is a phone, on this machine; with an address after a colon, in the network. What it delivers.
+PHONE, PHONE_FORMAT = "phone", "iFacialMocap"
 # Outputs that are watched while they run: they need no path, and pictures that nobody takes in time are left out.
 LIVE_SINKS = {
     "mjpeg": "didlive.sinks.mjpeg:MjpegSink",

@@ -34,6 +34,11 @@ def say(text: str) -> str:
     return _Chosen.sentences.find(text)
 
 
+def capital(text: str) -> str:
+    """Return a text that begins like a sentence; an address stays as it is."""
+    return text if "://" in text.partition(" ")[0] else text[:1].upper() + text[1:]
+
+
 def resolve(language: str) -> str:
     """Return the language that `system`, a locale or a language's name stands for; English where there is none."""
     name = QLocale.system().name() if language == "system" else language

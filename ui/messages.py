@@ -7,7 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
-from .i18n import say, tr
+from .i18n import capital, say, tr
 from .theme import Colors
 
 STAY_MS = {"info": 5000, "warning": 10_000}
@@ -96,8 +96,7 @@ class MessageBar(QFrame):
             self._run()
 
     def _show(self) -> None:
-        text = say(self.text)
-        text = text[:1].upper() + text[1:]
+        text = capital(say(self.text))
         self._label.setText(text)
         self._label.setAccessibleName(text)
         if self._colors is not None:

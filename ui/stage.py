@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushBu
 from didlive.session import State, Stats
 
 from .breakdown import Breakdown
-from .i18n import say, tr
+from .i18n import capital, say, tr
 from .inset import HoldButton, Inset
 from .messages import MessageBar
 from .picture import Picture, newest
@@ -102,7 +102,7 @@ class Strip(QFrame):
         self.dot.show_color(state_color(stats, colors))
         self.state.setText(headline(stats))
         reason = say(stats.reason) if stats is not None else ""
-        self.reason.setText(reason[:1].upper() + reason[1:])
+        self.reason.setText(capital(reason))
         self.reason.setVisible(bool(reason))
         session = self._studio.session
         self.state.setAccessibleDescription(reason)

@@ -84,6 +84,7 @@ QScrollArea, QScrollArea > QWidget > QWidget#page { background: transparent; bor
 QProgressBar { background: @button; border: none; border-radius: 3px; max-height: 6px; min-height: 6px; }
 QProgressBar::chunk { background: @link; border-radius: 3px; }
 QTreeView { background: @base; border: 1px solid @line; border-radius: 6px; }
+QListWidget { background: @base; border: 1px solid @line; border-radius: 6px; padding: 2px; }
 QTreeView::item { padding: 4px; }
 QHeaderView { background: transparent; }
 QHeaderView::section { background: @panel; color: @dim; border: none; padding: 6px 8px; }

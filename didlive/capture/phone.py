@@ -9,7 +9,7 @@ import time
 
 from ..errors import BadInput, CameraLost
 from ..ifacialmocap import CARD_SIZE, MOST_BYTES, PORT, REQUEST, parse, to_card
-from ..registry import PHONE
+from ..registry import PHONE, PHONE_FORMAT
 from ..seams import CameraInfo
 from ..types import Frame, Stamp
 
@@ -47,7 +47,7 @@ class PhoneCamera:
             raise CameraLost(f"nobody can listen for a phone at port {self._port} ({error.strerror}); close other "
                              "programs that use one") from error
         self._socket, self._sequence, self._asked_s = made, 0, 0.0
-        return CameraInfo(f"phone at {self._peer}", *CARD_SIZE, RATE_HZ, "iFacialMocap", live=True)
+        return CameraInfo(f"phone at {self._peer}", *CARD_SIZE, RATE_HZ, PHONE_FORMAT, live=True)
 
     def read(self, timeout_s: float = 2.0) -> Frame | None:
         """Return the newest face as a frame. Raises CameraLost when none comes in time."""

@@ -18,7 +18,7 @@ import ui
 from didlive.profiles import PRESETS
 from ui.catalogue import HOLE, Sentences, compile_catalogue, load_catalogue
 from ui.hotkeys import HOTKEYS
-from ui.i18n import resolve, say, set_language, tr
+from ui.i18n import capital, resolve, say, set_language, tr
 from ui.panels import labels
 
 UI = Path(ui.__file__).parent
@@ -111,3 +111,8 @@ def test_the_system_decides(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ui.i18n.QLocale.system", lambda: QLocale("zh_CN"))
     assert resolve("system") == "zh_CN"
     set_language("en")
+
+
+def test_texts_begin_like_sentences_and_addresses_stay_as_they_are():
+    assert capital("no camera is there") == "No camera is there" and capital("") == ""
+    assert capital("rtmp://127.0.0.1:9: Connection refused").startswith("rtmp://")

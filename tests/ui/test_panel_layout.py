@@ -28,6 +28,7 @@ from ui.panels.library import LibraryPanel
 from ui.panels.motion import MotionPanel
 from ui.panels.output import OutputPanel
 from ui.panels.panel import WIDTH_PX, Fold
+from ui.panels.voice import VoicePanel
 from ui.panels.wizard import RangeDialog
 from ui.studio import Studio
 
@@ -100,3 +101,21 @@ def test_every_control_is_reached_by_keyboard_and_has_a_name(qtbot, studio: Stud
                 if not (w.accessibleName() or (isinstance(w, QAbstractButton) and w.text()))]
     unreached = [w.accessibleName() for w in controls if not w.focusPolicy() & Qt.FocusPolicy.TabFocus]
     assert controls and not nameless and not unreached
+
+
+@pytest.mark.parametrize("kind", [CameraPanel, MotionPanel, OutputPanel, VoicePanel], ids=lambda kind: kind.__name__)
+def test_no_panel_gets_narrower_than_what_is_in_it(qtbot, themed, studio: Studio, kind: type):
+    panel = unfolded(qtbot, kind, studio)
+    inside = panel.findChild(QScrollArea).widget()
+
+    def whole() -> bool:
+        # As narrow as a full window makes it; low, so that it scrolls.
+        panel.resize(panel.minimumSizeHint().width(), 200)
+        return inside.minimumSizeHint().width() <= panel.findChild(QScrollArea).viewport().width()
+
+    qtbot.waitUntil(whole)
+    # A row that needs more room comes.
+    studio.change("motion_out.enabled", True)
+    studio.choose_camera("phone:192.0.2.7")
+    inside.layout().addWidget(QLabel("x" * 80))
+    qtbot.waitUntil(whole)

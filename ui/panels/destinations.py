@@ -188,7 +188,7 @@ def _output_line(name: str, problem: str, dropped: int) -> QWidget:
     mark, text = Mark("bad" if problem else "good"), note(quiet=False)
     state = say(problem) if problem else tr("runs")
     if dropped:
-        state = tr("{state}, {count} frames dropped", state=state, count=dropped)
+        state = tr("{state}, frames dropped: {count}", state=state, count=dropped)
     text.setText(f"{tr(OUTPUTS.get(name, name))}: {state}")
     row = QHBoxLayout(made)
     row.setContentsMargins(0, 0, 0, 0)

@@ -191,7 +191,7 @@ class OutputPanel(Panel):
         self.recordings.setVisible(bool(paths))
         self.none.setVisible(not paths)
         height = max(self.recordings.sizeHintForRow(0), 20)
-        self.recordings.setFixedHeight(height * max(1, len(paths)) + 2 * self.recordings.frameWidth() + 2)
+        self.recordings.setFixedHeight(height * max(1, len(paths)) + 2 * self.recordings.frameWidth() + 6)
 
     def _tick(self, _: Stats) -> None:
         self.snapshot.setEnabled(self.studio.session is not None)

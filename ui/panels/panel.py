@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import (
     QFrame,
@@ -102,6 +102,20 @@ class Section(QWidget):
         self.title.updateGeometry()
 
 
+class _Column(QScrollArea):
+    """Scrolls up and down, and is never narrower than what is in it."""
+
+    def minimumSizeHint(self) -> QSize:
+        inside, bar = self.widget(), self.verticalScrollBar()
+        need_px = inside.minimumSizeHint().width() + bar.sizeHint().width() if inside is not None else 0
+        return QSize(max(WIDTH_PX - 40, need_px), super().minimumSizeHint().height())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
+
 class Panel(QWidget):
     """A column of sections that scrolls. Subclasses fill `self.column` in `_build` and their texts in `retranslate`."""
 
@@ -113,7 +127,7 @@ class Panel(QWidget):
         self.column = QVBoxLayout(inside)
         self.column.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         self.column.setSpacing(16)
-        scroll = QScrollArea()
+        scroll = _Column()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -122,7 +136,6 @@ class Panel(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(scroll)
-        self.setMinimumWidth(WIDTH_PX - 40)
         studio.settings_changed.connect(self.show_settings)
 
     def sizeHint(self) -> QSize:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from didlive.errors import BadInput
-from didlive.registry import PHONE, is_phone
+from didlive.registry import PHONE, PHONE_FORMAT, is_phone
 from didlive.status import State
-from ui.i18n import say, tr
+from ui.i18n import capital, say, tr
 
 from .glyphs import Mark
 from .panel import note
@@ -66,11 +66,16 @@ class PhoneLines(QWidget):
     def show_stats(self, stats: Stats | None) -> None:
         """Show whether something comes."""
         self._stats = stats
-        waits = stats is None or stats.state is State.STARTING
-        reason = say(stats.reason) if stats is not None else ""
-        self.mark.show_mark("wait" if waits else "bad" if reason else "good")
-        self.told.setText(tr("Waiting for the phone") if waits else reason[:1].upper() + reason[1:] if reason
-                          else tr("The phone sends your face"))
+        session = self.studio.session
+        info = session.camera_info if session is not None else None
+        reason = capital(say(stats.reason)) if stats is not None else ""
+        if stats is None or stats.state is State.STARTING or info is None or info.pixel_format != PHONE_FORMAT:
+            # What drove before may go on for a moment.
+            mark, text = "wait", tr("Waiting for the phone")
+        else:
+            mark, text = ("bad", reason) if reason else ("good", tr("The phone sends your face"))
+        self.mark.show_mark(mark)
+        self.told.setText(text)
 
     def _wanted(self) -> str:
         """Return what is asked for: the network only with a whole address."""

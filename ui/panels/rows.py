@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ui.i18n import say, tr
+from ui.i18n import capital, say, tr
 
 from . import files, labels
 from .glyphs import GlyphButton
@@ -61,8 +61,7 @@ def wide_combo() -> QComboBox:
 
 def sentence(text: str) -> str:
     """Return a help text as a sentence: translated, with a capital letter."""
-    said = say(text)
-    return said[:1].upper() + said[1:]
+    return capital(say(text))
 
 
 class Row(QObject):
