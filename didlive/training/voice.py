@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .loop import Average
 from .voice_batches import Batch, Mixer, RealClip, targets
 from .voice_network import VoiceNetwork, export
 from .voice_speech import Utterance, load_speech, make_speech
@@ -22,11 +23,13 @@ CARRIED = 0.5
 
 @dataclass(frozen=True)
 class VoiceTraining:
-    """How to train. steps: weight updates; utterances: labelled sentences to make; threads: of the CPU."""
+    """How to train. steps: weight updates; average: how slowly the mean of the weights, which is the result, follows
+    them; utterances: labelled sentences to make; threads: of the CPU."""
 
     steps: int = 3000
     size: int = 32
     rate: float = 3e-3
+    average: float = 0.998
     utterances: int = 3600
     seed: int = 1
     threads: int = 1
@@ -42,7 +45,7 @@ def loss_of(out: Tensor, batch: Batch) -> Tensor:
     plain = nn.functional.binary_cross_entropy_with_logits
     lips = plain(out[..., VISEME_COUNT], closed, weight=known * (1 + 3 * closed))
     speech = plain(out[..., VISEME_COUNT + 2], voiced, weight=known)
-    opening = (torch.sigmoid(out[..., VISEME_COUNT + 1]) - jaw).square().mean()
+    opening = (torch.from_numpy(batch.weight) * (torch.sigmoid(out[..., VISEME_COUNT + 1]) - jaw).square()).mean()
     return cross + lips + 0.5 * speech + 20 * opening
 
 
@@ -53,6 +56,7 @@ def train(network: VoiceNetwork, utterances: Sequence[Utterance], clips: Sequenc
     torch.manual_seed(config.seed)
     mixer = Mixer(utterances, clips, config.seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=1e-4)
+    mean = Average(network, config.average)
     begin_s, state, average = time.monotonic(), None, 0.0
     for step in range(config.steps):
         done = step / config.steps
@@ -71,9 +75,11 @@ def train(network: VoiceNetwork, utterances: Sequence[Utterance], clips: Sequenc
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
+        mean.update(network)
         state = after.detach()
         average += (float(loss.detach()) - average) * (0.02 if step else 1)
         tell(step + 1, average)
+    network.load_state_dict(mean.weights)
     network.eval()
 
 

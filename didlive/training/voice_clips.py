@@ -11,24 +11,25 @@ import numpy as np
 from ..animate import track_clip
 from ..geometry import SHAPE_INDEX
 from ..types import F32
-from ..voice.mel import RATE_HZ
+from ..voice.mel import FRAME_S, RATE_HZ
 from ..voice.sound import read_sound
 from .voice_batches import RealClip, real_clip
 
 # Clips of this tier of a corpus may teach weights that ship; others may judge them.
 TEACHING = "A"
-# A jaw that moves less belongs to somebody who listens.
-LEAST_MOVE = 0.05
+# A jaw that moves less, or a clip in which less is said, belongs to somebody who listens.
+LEAST_MOVE, LEAST_SPOKEN_S = 0.05, 1.0
 
 
 def read_clips(corpus: Path, cache: Path, tier: str = TEACHING) -> list[RealClip]:
-    """Return the clips with sound of a corpus (`manifest.csv` names file, tier, audio and identity), tracked once and
-    kept in `cache`."""
+    """Return the clips with sound of a corpus (`manifest.csv` names file, tier, audio, identity, and whether a program
+    made the person), tracked once and kept in `cache`."""
     cache.mkdir(parents=True, exist_ok=True)
     clips = []
     with (corpus / "manifest.csv").open(encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream)
-                if row["kind"] == "video" and row["tier"] == tier and row["audio"] not in ("none", "silent")]
+                if row["kind"] == "video" and row["tier"] == tier and row["audio"] not in ("none", "silent")
+                and row["synthetic"] == "no"]
     for row in rows:
         kept = cache / f"{Path(row['file']).stem}.npz"
         if not kept.is_file():
@@ -37,7 +38,8 @@ def read_clips(corpus: Path, cache: Path, tier: str = TEACHING) -> list[RealClip
         with np.load(kept) as data:
             times_s, jaw = data["times"], data["jaw"]
         if np.percentile(jaw, 95) - np.percentile(jaw, 5) > LEAST_MOVE:
-            clips.append(real_clip(read_sound(corpus / row["file"], RATE_HZ), times_s, jaw, row["identity"]))
+            clip = real_clip(read_sound(corpus / row["file"], RATE_HZ), times_s, jaw, row["identity"])
+            clips += [clip] if clip.spoken.sum() * FRAME_S > LEAST_SPOKEN_S else []
     return clips
 
 

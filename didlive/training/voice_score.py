@@ -11,7 +11,7 @@ from ..types import F32
 from ..voice.lips import LipReader
 from ..voice.listener import Listener
 from ..voice.mel import FRAME_S, RATE_HZ
-from ..voice.mouth import JAW, LAG_S, TOUCHING
+from ..voice.mouth import JAW, LAG_S, TOUCHING, closed_of
 from ..voice.visemes import CLOSED, VISEMES
 from .voice_batches import Mixer, RealClip
 from .voice_sounds import KINDS
@@ -22,6 +22,8 @@ OPEN_JAW = 0.05
 # The voice must be found this far from where it is labelled, in frames.
 NEAR = 3
 FARTHEST = 30
+# Sound and lips must not be farther apart than this, in frames.
+IN_STEP = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,16 @@ class SpeechScore:
 
 @dataclass(frozen=True, slots=True)
 class RealScore:
-    """On a recorded clip: correlation of the heard with the tracked jaw at the best lag, and that lag (positive: the
-    heard jaw comes later)."""
+    """On a recorded clip: correlation of the heard with the tracked jaw where somebody speaks, at the best lag within
+    IN_STEP; that lag (positive: the heard jaw comes later); the same over the whole clip, with its silence; and the
+    best lag of all, which tells files whose sound and picture are out of step."""
 
     identity: str
     correlation: float
     lag_ms: float
+    whole: float
+    any_lag: float
+    any_lag_ms: float
 
 
 def score_speech(utterances: Sequence[Utterance], voices: str, mixer: Mixer | None = None) -> SpeechScore:
@@ -58,8 +64,7 @@ def score_speech(utterances: Sequence[Utterance], voices: str, mixer: Mixer | No
             shapes = utterance.visemes[:n].astype(int)
             right += int((np.array([np.argmax(lips.visemes) for lips in told[:n]]) == shapes).sum())
             total += n
-            # Where it hears a pause, the mouth is closed as well.
-            shut = np.array([lips.closed > TOUCHING or np.argmax(lips.visemes) == 0 for lips in told[:n]])
+            shut = np.array([closed_of(lips) >= TOUCHING for lips in told[:n]])
             for begin, end in _runs(shapes == CLOSED):
                 stops += 1
                 found += bool(shut[max(0, begin - NEAR):end + NEAR].any())
@@ -106,15 +111,25 @@ def score_clip(clip: RealClip) -> RealScore:
     shown = np.array([face.rises[JAW] for face in faces])
     late = round(LAG_S / FRAME_S)
     shown, seen = shown[late:], clip.jaw[:len(shown) - late]
-    scores = {k: _correlation(shown, seen, k) for k in range(-FARTHEST, FARTHEST + 1)}
+    spoken = clip.spoken[:len(seen)]
+    best, score = _best(shown, seen, spoken, IN_STEP)
+    anywhere, highest = _best(shown, seen, spoken, FARTHEST)
+    whole = _correlation(shown, seen, np.ones_like(spoken), best)
+    return RealScore(clip.identity, score, 1000 * FRAME_S * best, whole, highest, 1000 * FRAME_S * anywhere)
+
+
+def _best(shown: np.ndarray, seen: np.ndarray, among: np.ndarray, farthest: int) -> tuple[int, float]:
+    scores = {k: _correlation(shown, seen, among, k) for k in range(-farthest, farthest + 1)}
     best = max(scores, key=lambda k: scores[k])
-    return RealScore(clip.identity, scores[best], 1000 * FRAME_S * best)
+    return best, scores[best]
 
 
-def _correlation(shown: np.ndarray, seen: np.ndarray, lag: int) -> float:
-    n = min(len(shown), len(seen)) - 2 * FARTHEST
-    a, b = shown[FARTHEST + lag:FARTHEST + lag + n], seen[FARTHEST:FARTHEST + n]
-    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else 0.0
+def _correlation(shown: np.ndarray, seen: np.ndarray, among: np.ndarray, lag: int) -> float:
+    """Return the correlation of `seen` at the frames `among` with what is shown `lag` frames later."""
+    at = np.flatnonzero(among)
+    at = at[(at + lag >= 0) & (at + lag < len(shown))]
+    a, b = shown[at + lag], seen[at]
+    return float(np.corrcoef(a, b)[0, 1]) if len(at) > 2 and a.std() > 0 and b.std() > 0 else 0.0
 
 
 def confusion(utterances: Sequence[Utterance]) -> str:

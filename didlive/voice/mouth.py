@@ -13,7 +13,7 @@ from ..types import F32
 from .gate import Heard
 from .lips import Lips
 from .mel import FRAME_S
-from .visemes import VISEMES
+from .visemes import CLOSED, VISEMES
 
 # How the lips rise over the relaxed face in each viseme, as blendshapes; the jaw comes by itself. A viseme seldom
 # reaches its full shape: neighbours blend.
@@ -43,8 +43,9 @@ BROWS = [SHAPE_INDEX[name] for name in ("browInnerUp", "browOuterUpLeft", "browO
 LIPS_S, ROUND_S, JAW_S, BEGIN_S, END_S = 0.022, 0.040, 0.020, 0.015, 0.06
 # What the filters delay by, to be made up for where the future is known.
 LAG_S = 0.025
-# Closed lips: the network's probability at which they begin to meet, and at which they touch.
-MEETING, TOUCHING = 0.25, 0.50
+# Closed lips: the probability at which they begin to meet, and at which they touch: the highest precision of all at
+# which the voices of the training have 95 % of their p, b and m closed.
+MEETING, TOUCHING = 0.20, 0.40
 # The accent: how quickly it rises and falls, how far over the usual loudness and pitch full stress is, what it does.
 ACCENT_RISE_S, ACCENT_FALL_S = 0.10, 0.45
 USUAL_S = 4.0
@@ -89,6 +90,11 @@ def _time_constants() -> F32:
     return np.array([ROUND_S if name.startswith(slow) else LIPS_S for name in BLENDSHAPES], np.float32)
 
 
+def closed_of(lips: Lips) -> float:
+    """Return the probability of closed lips: the network tells it twice, and is wrong less often in the mean."""
+    return (lips.closed + float(lips.visemes[CLOSED])) / 2
+
+
 def _ease(dt_s: float, time_s: float) -> float:
     return 1 - float(np.exp(-dt_s / time_s))
 
@@ -112,7 +118,7 @@ class MouthShaper:
         self._rises = (self._rises + self._easing * (target * self._speech - self._rises)).astype(np.float32)
         self._jaw += (lips.jaw * self._speech - self._jaw) * _ease(FRAME_S, JAW_S)
         self._stress(heard, speaking > 0)
-        contact = min(max((lips.closed - MEETING) / (TOUCHING - MEETING), 0.0), 1.0)
+        contact = min(max((closed_of(lips) - MEETING) / (TOUCHING - MEETING), 0.0), 1.0)
         # Where nobody speaks the relaxed mouth is closed, and stays so.
         silent = min(max(1 - self._speech * 4, 0.0), 1.0)
         rises = self._rises.copy()

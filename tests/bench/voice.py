@@ -1,13 +1,15 @@
 """From the microphone to the lips on this machine: `PYTHONPATH=tests:tests/voice python tests/bench/voice.py [IMG]`
 (Linux, with the tests' sound server and espeak-ng).
 
-A sentence is played into a microphone; a show whose camera is off listens and draws; every picture is dated when it
-reaches an output, and afterwards the tracker measures its lips. Three delays come out: from a sound to the picture that
-shows it as the program dates them; from the sound to the lips as the tracker sees them; and the CPU that hearing takes.
+A minute of sentences is played into a microphone; a show whose camera is off listens and draws; every picture is dated
+when it reaches an output, and afterwards the tracker measures the lips of some. Three delays come out: from a sound to
+the picture that shows it as the program dates them; from the sound to the lips as the tracker sees them; and the CPU
+that hearing takes.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -35,20 +37,29 @@ from didlive.voice.speech import Speech
 from didlive.voice.visemes import CLOSED, JAW, segments, track
 
 TEXT = ("Bob may buy five pots of blue moon soup. Please open my big map, papa. Many people bake apple pies at home. "
-        "The quick brown fox jumps over the lazy dog.")
+        "The quick brown fox jumps over the lazy dog. ")
+TIMES = 6
+# Of so many pictures the lips are measured; of all of them the delay.
+SEEN = 450
 
 
 class Clocked:
-    """A sink that keeps every picture with the time of its arrival, ns."""
+    """A sink that keeps the time of every picture's arrival, and of the sound that it shows, ns; and pictures from
+    `begin_ns` on, SEEN at most."""
 
     def __init__(self) -> None:
+        self.delays: list[tuple[int, int]] = []
         self.got: list[tuple[int, Frame]] = []
+        self.begin_ns = 0
 
     def open(self, stream: StreamFormat) -> None:
         """Nothing to open."""
 
     def write(self, frame: Frame) -> None:
-        self.got.append((time.perf_counter_ns(), frame))
+        now_ns = time.perf_counter_ns()
+        self.delays.append((now_ns, frame.stamp.captured_ns))
+        if self.begin_ns and now_ns > self.begin_ns and len(self.got) < SEEN:
+            self.got.append((now_ns, frame))
 
     def close(self) -> None:
         """Nothing to finish."""
@@ -57,8 +68,8 @@ class Clocked:
         """Nothing to drop."""
 
 
-def play(portrait: Path, said: np.ndarray) -> tuple[list[tuple[int, Frame]], float]:
-    """Return the pictures of a sentence with their arrival, and when its first sample was heard, ns."""
+def play(portrait: Path, said: np.ndarray) -> tuple[Clocked, float]:
+    """Return what came of the sentences, and when their first sample was heard, ns."""
     settings = Settings(output=bare(size="512"), voice=VoiceSettings(enabled=True, microphone=NAME))
     actor, sink, blocks = prepare_actor(portrait, settings), Clocked(), []
     with sound_server() as server, tempfile.TemporaryDirectory() as folder:
@@ -68,7 +79,7 @@ def play(portrait: Path, said: np.ndarray) -> tuple[list[tuple[int, Frame]], flo
         session.set_voice(voice)
         with session:
             wait_until(lambda: voice.newest_ns is not None, "the voice")
-            tap = session.tap()
+            tap, sink.begin_ns = session.tap(), time.perf_counter_ns()
             player = server.play(write_wav(Path(folder) / "speech.wav", Speech(said, SOUND_HZ)))
             while player.poll() is None:
                 time.sleep(0.01)
@@ -80,7 +91,7 @@ def play(portrait: Path, said: np.ndarray) -> tuple[list[tuple[int, Frame]], flo
     at = int(np.argmax(np.fft.irfft(np.fft.rfft(heard, n) * np.conj(np.fft.rfft(said, n)), n)))
     if np.abs(heard).max() < 0.01 or at > len(heard):
         raise SystemExit("the sentence did not arrive at the microphone; the machine is too busy, try again")
-    return sink.got, blocks[0][1] + at * 1e9 / SOUND_HZ
+    return sink, blocks[0][1] + at * 1e9 / SOUND_HZ
 
 
 def lip_gaps(frames: list[Frame]) -> np.ndarray:
@@ -109,21 +120,23 @@ def say(text: str) -> None:
 def main() -> None:
     """Measure and print."""
     portrait = Path(sys.argv[1]) if len(sys.argv) > 1 else demo_portrait()
-    speech = speak(TEXT, "en-us+m5")
+    speech = speak(TEXT * TIMES, "en-us+m5")
     said = resampled(speech.samples, speech.rate_hz, SOUND_HZ)
-    got, begin_ns = play(portrait, said)
-    got = [(at, frame) for at, frame in got if 0 < frame.stamp.captured_ns - begin_ns < len(said) * 1e9 / SOUND_HZ]
-    delays_ms = np.array([(at - frame.stamp.captured_ns) / 1e6 for at, frame in got])
-    say(f"sound to picture, by its date: p50 {np.percentile(delays_ms, 50):.0f} ms, "
-          f"p95 {np.percentile(delays_ms, 95):.0f} ms ({len(got)} pictures)")
-    gaps, asked_s = lip_gaps([frame for _, frame in got]), np.arange(0, len(said) / SOUND_HZ, 0.01).astype(np.float32)
+    sink, begin_ns = play(portrait, said)
+    lasts_ns = len(said) * 1e9 / SOUND_HZ
+    delays_ms = np.array([(at - heard) / 1e6 for at, heard in sink.delays if 0 < heard - begin_ns < lasts_ns])
+    say(f"load {os.getloadavg()[0]:.1f}; sound to picture, by its date: p50 {np.percentile(delays_ms, 50):.0f} ms, "
+        f"p95 {np.percentile(delays_ms, 95):.0f} ms ({len(delays_ms)} pictures, {lasts_ns * 1e-9:.0f} s)")
+    got = [(at, frame) for at, frame in sink.got if frame.stamp.captured_ns > begin_ns]
+    seen_s = (got[-1][1].stamp.captured_ns - begin_ns) * 1e-9 - 0.3
+    gaps, asked_s = lip_gaps([frame for _, frame in got]), np.arange(0, seen_s, 0.01).astype(np.float32)
     asked = np.convolve(JAW[track(speech.phonemes or (), asked_s)], np.hanning(11) / np.hanning(11).sum(), "same")
     for name, times_ns in (("arrival", [at for at, _ in got]), ("date", [f.stamp.captured_ns for _, f in got])):
         lag_s, likeness = lag_of((np.array(times_ns) - begin_ns) * 1e-9, gaps, asked_s, asked)
         say(f"sound to seen lips, by their {name}: {1000 * lag_s:.0f} ms (correlation {likeness:.2f})")
     shown_s = np.array([(frame.stamp.captured_ns - begin_ns) * 1e-9 for _, frame in got])
     closed = [gaps[(shown_s > a - 0.04) & (shown_s < b + 0.04)] for a, b, shape in segments(speech.phonemes or ())
-              if shape == CLOSED]
+              if shape == CLOSED and b < seen_s]
     say(f"closed for p, b, m: {sum(bool(len(g)) and g.min() < 0.04 for g in closed)} of {len(closed)}")
     listener, samples = Listener(), resampled(speech.samples, speech.rate_hz, RATE_HZ)
     blocks = [samples[i:i + HOP] for i in range(0, len(samples), HOP)]

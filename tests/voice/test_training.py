@@ -9,7 +9,9 @@ import pytest
 
 from didlive.errors import BadInput
 from didlive.voice.lips import AHEAD, BEHIND, CONTEXT, HIDDEN, LAYERS
-from didlive.voice.mel import BANDS, HOP, WINDOW
+from didlive.voice.listener import Listener
+from didlive.voice.mel import BANDS, FRAME_S, HOP, WINDOW
+from didlive.voice.mouth import JAW, LAG_S
 from didlive.voice.speech import Speech
 from didlive.voice.visemes import CLOSED
 
@@ -21,8 +23,9 @@ from didlive.training.voice import VoiceTraining, train
 from didlive.training.voice_batches import FRAMES, POOL, Mixer, jaw_of, real_clip, targets
 from didlive.training.voice_command import read_config
 from didlive.training.voice_network import VoiceNetwork, export
+from didlive.training.voice_score import score_clip
 from didlive.training.voice_sounds import KINDS, disturbance
-from didlive.training.voice_speech import Utterance, labelled, load_speech, save_speech
+from didlive.training.voice_speech import Utterance, as_float, labelled, load_speech, save_speech
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +73,37 @@ def test_real_clips_teach_the_jaw_only():
     clip = real_clip(np.zeros(64_000, np.float32), seen_s, np.abs(np.sin(seen_s)).astype(np.float32) * 0.2, "somebody")
     assert np.percentile(clip.jaw, 95) == pytest.approx(0.4, abs=0.03)
     batch = Mixer([], [clip], 3)
-    sound, jaw = batch._real()
+    sound, jaw, weight = batch._real()
     assert len(sound) == (FRAMES - 1) * HOP + WINDOW and len(jaw) == FRAMES
+    # An open mouth in silence teaches nothing.
+    assert not clip.spoken.any() and not weight.any() and jaw.any()
+
+
+def test_where_somebody_speaks_is_found(utterance: Utterance):
+    said, quiet = as_float(utterance), np.zeros(16_000, np.float32)
+    click = quiet.copy()
+    click[8000:8200] = 0.5
+    samples = np.concatenate([click, said, quiet])
+    times_s = np.arange(0, len(samples) / 16_000, 0.04, dtype=np.float32)
+    clip = real_clip(samples, times_s, np.zeros(len(times_s), np.float32), "somebody")
+    first, last = np.flatnonzero(clip.spoken)[[0, -1]]
+    assert len(clip.spoken) == len(clip.jaw)
+    assert 85 <= first <= 110 and len(samples) / HOP - 115 <= last <= len(samples) / HOP - 70
+
+
+def test_a_jaw_is_judged_where_somebody_speaks(utterance: Utterance):
+    """The network's own jaw, later by 20 ms, and a mouth that is wide open before the first word."""
+    samples = np.concatenate([np.zeros(16_000, np.float32), as_float(utterance), np.zeros(16_000, np.float32)])
+    listener = Listener()
+    jaw = np.array([face.rises[JAW] for face in listener.push(samples)], np.float32)
+    listener.close()
+    late, frames = round(LAG_S / FRAME_S), (len(samples) - WINDOW) // HOP + 1
+    seen = np.pad(jaw[late + 2:], (0, frames), mode="edge")[:frames]
+    seen[:80] = 0.5
+    times_s = (np.arange(frames) * FRAME_S + WINDOW / 2 / 16_000).astype(np.float32)
+    score = score_clip(real_clip(samples, times_s, seen, "somebody"))
+    assert score.correlation > 0.99 and score.lag_ms == score.any_lag_ms == 20
+    assert score.whole < 0.5
 
 
 def test_louder_is_wider():
