@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from skimage.metrics import structural_similarity
 
 from ..errors import BadInput
@@ -17,7 +18,7 @@ from ..generate.eyes import polygon_mask
 from ..generate.refine import RefineGenerator
 from ..generate.warp import WarpGenerator
 from ..geometry import EYE_RINGS, LIPS_INNER, LIPS_OUTER, OVAL
-from ..types import U8
+from ..types import F32, U8
 from .corpus import Corpus, Item
 from .identity import load_identity
 from .nets import IdentityEncoder
@@ -100,6 +101,7 @@ def _measure(sums: Sums, pair: Pair, seen: tuple[U8, ...], truths: tuple[U8, ...
     inside = float(masks[0].sum())
     if inside > INSIDE_PX:
         sums.add("mouth interior L1", float((error[0] * masks[0]).sum()) / inside, inside)
+        sums.add("mouth interior features", _features(encoder, seen[0], truths[0], masks[0]), inside)
     lips = polygon_mask(to_crop(pose.landmarks[LIPS_OUTER], pose.mouth()), 0, 0, MOUTH.width, MOUTH.height)
     sums.add("mouth L1", float((error[0] * lips).sum() / max(lips.sum(), 1)))
     sums.add("mouth PSNR", _psnr(seen[0], truths[0]))
@@ -123,9 +125,14 @@ def _tensor(crop: U8) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _features(encoder: IdentityEncoder, a: U8, b: U8) -> float:
-    pairs = zip(encoder.features(_tensor(a)), encoder.features(_tensor(b)), strict=True)
-    return float(np.mean([float((x - y).abs().mean() / y.abs().mean().clamp_min(1e-4)) for x, y in pairs]))
+def _features(encoder: IdentityEncoder, a: U8, b: U8, mask: F32 | None = None) -> float:
+    """Distance in the encoder's features, layers in units of the truth's size; inside a mask (H, W) if given."""
+    weight = torch.ones(1, 1, *a.shape[:2]) if mask is None else torch.from_numpy(mask)[None, None]
+    out = []
+    for x, y in zip(encoder.features(_tensor(a)), encoder.features(_tensor(b)), strict=True):
+        here = F.adaptive_avg_pool2d(weight, (x.shape[2], x.shape[3]))
+        out.append(float(((x - y).abs() * here).sum() / (y.abs() * here).sum().clamp_min(1e-4)))
+    return float(np.mean(out))
 
 
 def _psnr(a: U8, b: U8) -> float:
