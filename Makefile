@@ -18,8 +18,9 @@ QT_LIBS := libgl1 libegl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon0 
 TEST_TOOLS := libportaudio2 pipewire-pulse pipewire-alsa pulseaudio-utils espeak-ng \
 	gcc libc6-dev xvfb xauth xdotool openbox fonts-wqy-microhei pipewire pipewire-bin wireplumber dbus \
 	gstreamer1.0-pipewire gstreamer1.0-tools gstreamer1.0-plugins-base
-# Debian's kernel in an emulator, for the tests with real devices (tests/qemu/run.sh); left out where Debian's is not.
-GUEST_TOOLS := qemu-system-x86 busybox-static kmod cpio linux-headers-amd64
+# Left out where Debian's packages are not: its kernel in an emulator, for the tests with real devices
+# (tests/qemu/run.sh), and a browser that looks at the picture page.
+DEBIAN_TOOLS := qemu-system-x86 busybox-static kmod cpio linux-headers-amd64 chromium
 
 .PHONY: help run test venv models lint types clean
 .DEFAULT_GOAL := help
@@ -44,7 +45,7 @@ run: $(VENV)/.run-ready models  ## set up, then open the window; without a scree
 
 test: $(VENV)/.test-ready models  ## set up, then check style, layers and types and run all tests
 	@.ci/apt $(QT_LIBS) $(TEST_TOOLS)
-	@! apt-cache show linux-headers-amd64 >/dev/null 2>&1 || .ci/apt $(GUEST_TOOLS)
+	@! apt-cache show linux-headers-amd64 >/dev/null 2>&1 || .ci/apt $(DEBIAN_TOOLS)
 	@status=0; $(MAKE) --no-print-directory lint || status=1; $(MAKE) --no-print-directory types || status=1; \
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest || status=$$?; exit $$status
 

@@ -94,8 +94,9 @@ class Broadcast:
 
     def _close_outputs(self) -> None:
         with self._gate:
-            pass  # Whoever is just adding an output is done with it, or sees that the show is over.
-        self._outputs.close()
+            # Whoever is just adding an output is done with it, or sees that the show is over.
+            last = self._still() if self._running else None
+        self._outputs.close(last)
 
     def _reopen_lost(self) -> None:
         with self._gate:

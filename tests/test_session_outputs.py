@@ -117,6 +117,26 @@ def test_a_lost_live_output_comes_back_and_a_lost_file_does_not(show: Show):
     session.stop()
 
 
+def test_live_outputs_end_with_the_still_portrait_and_files_with_what_was_performed(show: Show):
+    live, file, seen = Watcher(), MemorySink(), []
+
+    class Slow(MemorySink):
+        def close(self) -> None:
+            # While a file is finished, everybody sees the portrait at rest.
+            wait_until(show_is_still)
+            seen.append(True)
+
+    def show_is_still() -> bool:
+        return np.array_equal(live.newest, show.still)
+
+    session = Session(SETTINGS, Nuisance(), Follower(), make_actor(), [PacedSink(live, 60.0), QueuedSink(file)])
+    with session:
+        session.add_sink("slow", QueuedSink(Slow()))
+        wait_until(lambda: file.written > 20 and not show_is_still())
+    assert seen and show_is_still() and live.closed == 1
+    assert not np.array_equal(file.frames[-1].image, show.still)
+
+
 def test_an_output_that_cannot_open_starts_nothing():
     bad, good = Watcher(), Watcher()
     bad.broken = True

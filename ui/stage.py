@@ -75,7 +75,7 @@ class Strip(QFrame):
         for label, name in ((self.state, "state"), (self.reason, "reason"), (self.driving, "dim"),
                             (self.metrics, "metrics")):
             label.setObjectName(name)
-        for label in (self.reason, self.driving):
+        for label in (self.state, self.reason, self.driving):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
         self.look.held.connect(self._show_camera)

@@ -201,7 +201,11 @@ class Outputs:
             output.lost = output.problem
             output.reopen(self._format(output.carries_alpha), None if frame is None else self._fitting(output, frame))
 
-    def close(self) -> None:
-        """Finish all: files first, live outputs last, so that nobody sees a dead camera while a file is finished."""
+    def close(self, last: Frame | None = None) -> None:
+        """Finish all: files first, live outputs last, so that nobody sees a dead camera while a file is finished; until
+        then live outputs show `last`."""
+        for output in self._outputs:
+            if output.comes_back and last is not None:
+                self._give(output, self._fitting(output, last))
         for output in sorted(self._outputs, key=lambda o: o.comes_back):
             output.close()

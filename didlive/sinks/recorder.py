@@ -168,8 +168,9 @@ class QueuedSink(ThreadedSink):
 class PacedSink(ThreadedSink):
     """Feeds `sink` at its own steady `rate_hz` with the newest frame, repeating the last one when none is new.
 
-    For live outputs (a virtual camera, a stream). `repeated` counts the repetitions, `late` the beats that were missed
-    because the sink was slow, `dropped` the frames that a newer one replaced.
+    For live outputs (a virtual camera, a stream); what came last is shown also when it is closed before its beat.
+    `repeated` counts the repetitions, `late` the beats that were missed because the sink was slow, `dropped` the frames
+    that a newer one replaced.
     """
 
     def __init__(self, sink: Sink, rate_hz: float) -> None:
@@ -222,4 +223,7 @@ class PacedSink(ThreadedSink):
             if missed > 0:
                 self.late += missed
                 beat += missed * period
+        if self._keep and (last := self._latest.take(0.0)) is not None:
+            # Whoever still looks at a closed camera sees what it was given last.
+            self._write(last)
         return self._keep

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 # Some outputs call themselves by a technical name.
 OUTPUTS = {"record": "Recording", "camera": "Virtual camera", "virtualcam": "Virtual camera", "stream": "Stream",
-           "picture page": "Picture page"}
+           "picture page": "Picture page", "virtual camera": "Virtual camera",
+           "virtual camera (PipeWire)": "Virtual camera (PipeWire)",
+           "virtual camera (v4l2loopback)": "Virtual camera (v4l2loopback)"}
 
 
 class Destinations(Section):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from didlive.errors import BadInput
 from didlive.registry import PHONE, PHONE_FORMAT, is_phone
-from didlive.status import State
 from ui.i18n import capital, say, tr
 
 from .glyphs import Mark
@@ -30,6 +30,8 @@ class PhoneLines(QWidget):
         self.address.setPlaceholderText("192.168.1.20")
         self.address_label.setBuddy(self.address)
         self._stats: Stats | None = None
+        # Since when the phone is what drives.
+        self._since_ns = 0
         self.about, self.mark, self.told = note(), Mark(), note(quiet=False)
         self.network.toggled.connect(self._choose)
         self.address.editingFinished.connect(self._choose)
@@ -68,12 +70,18 @@ class PhoneLines(QWidget):
         self._stats = stats
         session = self.studio.session
         info = session.camera_info if session is not None else None
-        reason = capital(say(stats.reason)) if stats is not None else ""
-        if stats is None or stats.state is State.STARTING or info is None or info.pixel_format != PHONE_FORMAT:
-            # What drove before may go on for a moment.
-            mark, text = "wait", tr("Waiting for the phone")
+        seen = session.tracking.peek() if session is not None else None
+        if info is None or info.pixel_format != PHONE_FORMAT:
+            self._since_ns = 0
         else:
-            mark, text = ("bad", reason) if reason else ("good", tr("The phone sends your face"))
+            self._since_ns = self._since_ns or time.perf_counter_ns()
+        # What drove before may go on for a moment.
+        mark, text = "wait", tr("Waiting for the phone")
+        if stats is not None and self._since_ns:
+            if stats.reason:
+                mark, text = "bad", capital(say(stats.reason))
+            elif seen is not None and seen.stamp.captured_ns > self._since_ns:
+                mark, text = "good", tr("The phone sends your face")
         self.mark.show_mark(mark)
         self.told.setText(text)
 
