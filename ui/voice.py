@@ -33,7 +33,7 @@ class Listening(QObject):
         self.microphones: tuple[str, ...] = ()
         self._session: Session | None = None
         self._wanted: str | None = None
-        self._talking, self._alone = False, studio.settings.voice.alone
+        self._talking, self._alone, self._looking, self._problem = False, studio.settings.voice.alone, False, ""
         self._levels = QTimer(self, interval=LEVEL_MS)
         self._levels.timeout.connect(self._measure)
         studio.settings_changed.connect(self._follow)
@@ -50,13 +50,25 @@ class Listening(QObject):
         def names() -> tuple[str, ...]:
             from didlive.capture.microphone import list_microphones
 
-            return tuple(dict.fromkeys(m.name for m in list_microphones()))
+            try:
+                return tuple(dict.fromkeys(m.name for m in list_microphones()))
+            finally:
+                self._looking = False
 
         def seen(found: tuple[str, ...]) -> None:
-            self.microphones = found
-            self.changed.emit()
+            if found != self.microphones:
+                self.microphones = found
+                self.changed.emit()
 
-        self._studio.submit(names, seen)
+        def failed(error: DidliveError) -> None:
+            # Once; it is looked for again and again.
+            if str(error) != self._problem:
+                self._problem = str(error)
+                self._studio.message.emit("error", self._problem)
+
+        if not self._looking:
+            self._looking = True
+            self._studio.submit(names, seen, failed=failed)
 
     def talk(self, on: bool) -> None:
         """Hold the talk button, or let it go."""

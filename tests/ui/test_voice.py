@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ui.panels.voice import VoicePanel
 from ui.studio import Studio
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "voice"))
@@ -73,3 +74,18 @@ def test_camera_off_is_remembered_until_the_portrait_shall_follow_again(show: St
     assert not show.following and show.settings.voice.alone
     show.toggle()
     assert show.following and not show.settings.voice.alone
+
+
+def test_microphones_that_come_and_go_are_listed(server: SoundServer, studio: Studio, until, qtbot,
+                                                 monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ui.panels.voice.LOOK_MS", 100)
+    panel = VoicePanel(studio)
+    qtbot.addWidget(panel)
+    panel.show()
+    until(lambda: panel.microphones.findText(NAME) >= 0)
+    server.unplug()
+    until(lambda: panel.microphones.findText(NAME) < 0)
+    server.plug()
+    until(lambda: panel.microphones.findText(NAME) >= 0)
+    panel.hide()
+    assert not panel._looks.isActive()

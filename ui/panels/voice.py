@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRectF, QSignalBlocker, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QShowEvent
+from PySide6.QtCore import QRectF, QSignalBlocker, QSize, Qt, QTimer
+from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent, QPalette, QShowEvent
 from PySide6.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from didlive.settings import Settings
@@ -18,6 +18,9 @@ from .rows import RESET_PX, wide_combo
 
 if TYPE_CHECKING:
     from ui.studio import Studio
+
+
+LOOK_MS = 4000
 
 
 class LevelMeter(QWidget):
@@ -52,6 +55,9 @@ class VoicePanel(Panel):
 
     def __init__(self, studio: Studio) -> None:
         super().__init__(studio)
+        # Microphones come and go.
+        self._looks = QTimer(self)
+        self._looks.timeout.connect(studio.voice.look)
         self._build_microphone()
         self._build_mouth()
         self._build_sound()
@@ -100,6 +106,11 @@ class VoicePanel(Panel):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.studio.voice.look()
+        self._looks.start(LOOK_MS)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._looks.stop()
 
     def _show_level(self, level: float, clipping: bool) -> None:
         self.meter.show_level(level, clipping)
