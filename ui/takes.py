@@ -92,6 +92,8 @@ class Takes(QObject):
         self.pictures = folder_of(QStandardPaths.StandardLocation.PicturesLocation)
         self.recordings: tuple[Path, ...] = ()
         self._now: Running | None = None
+        # Takes that are not written yet; at the end of the program no job may be left to do it.
+        self._open: set[TakeWriter] = set()
 
     @property
     def recording(self) -> bool:
@@ -150,6 +152,8 @@ class Takes(QObject):
             if take is not None:
                 take.abort()
             raise
+        if take is not None:
+            self._open.add(take)
         session.take = take
         told = tr("Recording to {path}", path=short(path))
         used = getattr(file, "used", "")
@@ -182,9 +186,11 @@ class Takes(QObject):
         """The session gave the recording up, or was stopped: tell how it went."""
         now, self._now = self._now, None
         if now is not None:
-            if now.take is not None:
+            take = now.take
+            if take is not None:
                 # Without a face there is nothing to keep, and nothing wrong.
-                self._jobs.submit(now.take.close, failed=lambda error: self.message.emit("info", str(error)))
+                self._jobs.submit(lambda: self._close(take),
+                                  failed=lambda error: self.message.emit("info", str(error)))
             if now.sink.error is not None:
                 self.message.emit("error", str(now.sink.error))
             else:
@@ -199,9 +205,15 @@ class Takes(QObject):
 
     def finish(self) -> None:
         """The show has ended, and so does everything: complete what is kept beside the recording, here and now."""
-        if self._now is not None and self._now.take is not None:
+        for take in tuple(self._open):
             with suppress(OutputFailed):
-                self._now.take.close()
+                self._close(take)
+
+    def _close(self, take: TakeWriter) -> None:
+        try:
+            take.close()
+        finally:
+            self._open.discard(take)
 
     def look(self, session: Session) -> None:
         """End a recording that broke (the disk is full): the show goes on."""

@@ -295,9 +295,9 @@ def test_a_watcher_that_leaves_or_wants_something_else_does_no_harm(managed: Pip
         for watcher in watchers:
             watcher.kill()
             watcher.wait()
-        wait_until(lambda: not sink.watched, "an empty house")
     unwilling.kill()
     unwilling.wait()
+    wait_until(lambda: not sink.watched, "an empty house")
     sink.write(frames(1)[0])
     sink.close()
 
