@@ -54,7 +54,9 @@ OWN_EXPRESSION = ("mouthSmile", "mouthStretch", "mouthFrown", "mouthPucker", "mo
 TYPICAL = 0.5
 BROW_LOW = 0.9
 # Of a drawn movement the tracker sees a part, and so it does of the performer's: what it reports was more.
-MOUTH_SEEN, BROWS_SEEN = 1.1, 1.25
+MOUTH_SEEN, BROWS_SEEN = 1.1, 1.5
+# No brow rises or sinks by more than this share of its height above the eye.
+BROW_LIFT, BROW_DROP = 0.36, 0.6
 # Lips rolled in, pressed or pushed forward show by shading that no warp draws: their outline moves this much further.
 FAINT = {"mouthRoll": 1.0, "mouthPress": 1.0, "mouthPucker": 0.5, "mouthFunnel": 0.5}
 _FAINT = np.array([sum(extra for start, extra in FAINT.items() if name.startswith(start)) for name in BLENDSHAPES],
@@ -203,7 +205,11 @@ class Retargeter:
         lower_face[:, 1] += (gains.jaw / max(gains.mouth, 1e-3) - 1) * jaw if gains.mouth > 0 else 0
         out = self._regions.mouth * lower_face * gains.mouth
         for side in (0, 1):
-            brow = BROWS_SEEN * _ratio(_brow_height(source, side), _brow_height(neutral.shape, side), BROW_LOW, 1.5)
+            height = _brow_height(source, side)
+            brow = BROWS_SEEN * _ratio(height, _brow_height(neutral.shape, side), BROW_LOW, 1.5)
+            lift = brow * float(delta[BROW_SETS[side], 1].mean())
+            if lift:
+                brow *= soft_limit(lift, (BROW_LIFT if lift < 0 else BROW_DROP) * height) / lift
             half = (source[:, 0] < 0 if side == 0 else source[:, 0] >= 0)[:, None]
             out = out + half * self._regions.brows * delta * brow * gains.brows
         rest = np.clip(1 - self._regions.mouth - self._regions.brows - self._regions.eyes, 0, 1)
