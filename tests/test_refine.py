@@ -11,9 +11,9 @@ import pytest
 
 from didlive.demo import demo_portrait
 from didlive.generate.canonical import EYE, FACE, MOUTH, matrices, pose_of, still_pose, take, to_crop, views
-from didlive.generate.refine import RefineGenerator, RefineSource, window
+from didlive.generate.refine import LID_LEAST, RefineGenerator, RefineSource, window
 from didlive.generate.warp import WarpGenerator
-from didlive.geometry import CHIN, EYE_RINGS, LIPS_INNER, LIPS_OUTER, from_euler_deg
+from didlive.geometry import CHIN, EYE_LOWER, EYE_RINGS, EYE_UPPER, LIPS_INNER, LIPS_OUTER, from_euler_deg
 from didlive.portrait import load_portrait
 from didlive.types import Drive, Portrait, Presence, Stamp
 from engines import EngineFailed
@@ -140,13 +140,17 @@ def test_each_region_gets_its_own(generator: RefineGenerator, source: RefineSour
     assert not change[:5].any() and not change[-5:].any() and not change[:, :5].any()
 
 
-def test_inside_a_round_mouth_the_warp_is_left_alone(generator: RefineGenerator, source: RefineSource):
-    asked = drive(source, jaw=0.3)
-    change = added(generator, source, asked)
-    pose = pose_of(asked, source.warp)
-    x, y = np.round(pose.landmarks[LIPS_INNER, :2].mean(0)).astype(int)
-    lip_x, lip_y = np.round(pose.landmarks[[0, 164], :2].mean(0)).astype(int)
-    assert np.abs(change[y - 1:y + 2, x - 1:x + 2]).max() <= 2 and change[lip_y, lip_x, 0] > 8
+def test_shut_lids_are_changed_little(generator: RefineGenerator, source: RefineSource):
+    def green(opening: float) -> float:
+        asked = drive(source, jaw=0.1)
+        landmarks = asked.landmarks.copy()
+        upper, lower = landmarks[EYE_UPPER[0]], landmarks[EYE_LOWER[0]]
+        landmarks[EYE_UPPER[0]] = lower + (upper - lower) * opening
+        change = added(generator, source, replace(asked, landmarks=landmarks))
+        x, y = np.round(landmarks[EYE_RINGS[0], :2].mean(0) - [source.warp.x, source.warp.y]).astype(int)
+        return float(change[y - 1:y + 2, x - 1:x + 2, 1].mean())
+
+    assert green(0.75) > 40 and abs(green(0.0) - LID_LEAST * green(0.75)) < 4
 
 
 def test_what_is_added_fades_in_with_the_movement(generator: RefineGenerator, source: RefineSource):

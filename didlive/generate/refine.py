@@ -8,7 +8,6 @@ from functools import cache
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from engines import Engine, EngineFailed, open_engine
 
@@ -21,10 +20,7 @@ _log = logging.getLogger(__name__)
 # Nothing is added where the portrait's own pixels are right: below the first, the landmarks of a region (RMS, mm) have
 # not moved; above the second they have.
 STILL_MM, MOVED_MM = 0.15, 0.7
-# Stills smile, they do not say "ah": inside mouths rounder than this (height over width; the second: not at all), and
-# higher than so many px of the crop, the warp's own drawing stays.
-ROUND_FROM, ROUND_TO, ROUND_LEAST_PX = 0.28, 0.40, 8
-# Nor do stills shut their eyes: lids that are open by less than the second share of the portrait's own opening are
+# Stills do not shut their eyes: lids that are open by less than the second share of the portrait's own opening are
 # changed less and less, down to a faint shadow (LID_LEAST) where they are shut (the first).
 SHUT_TO, SHUT_FROM, LID_LEAST = 0.2, 0.5, 0.3
 # Width in px over which a crop fades out at its border.
@@ -119,28 +115,14 @@ def feathers(seen: Views, gates: list[float]) -> list[F32]:
     """Return (H, W) weights 0..1 of the residuals of mouth, left eye, right eye and face."""
     skin = seen.face[6].astype(np.float32) / 255
     face = np.asarray(cv2.GaussianBlur(skin, (0, 0), 2.0), dtype=np.float32) * skin * window(FACE)
-    opening = seen.mouth[6] > 127
-    doubt = _roundness(opening)
-    mouth = window(MOUTH)
-    if doubt > 0:
-        left_alone = cv2.GaussianBlur(opening.astype(np.float32), (0, 0), 1.5) * np.float32(doubt)
-        mouth = mouth * (1 - left_alone)
-        face = face * (1 - _to_face(left_alone, seen, 0))
     eyes = []
     for side, crop in enumerate(seen.eyes):
         doubt = np.float32(_shutness(crop) * (1 - LID_LEAST))
         eyes.append(window(EYE) * (1 - doubt))
         if doubt > 0:
             face = face * (1 - _to_face(window(EYE) * doubt, seen, 1 + side))
-    windows = (mouth, *eyes, face)
+    windows = (window(MOUTH), *eyes, face)
     return [(weight * np.float32(gate)).astype(np.float32) for weight, gate in zip(windows, gates, strict=True)]
-
-
-def _roundness(opening: npt.NDArray[np.bool_]) -> float:
-    """Return 0..1 how much an opening (H, W) is one of those that training has seen too few of."""
-    height, width = int(opening.sum(0).max()), int(opening.sum(1).max())
-    share = (height / max(width, 1) - ROUND_FROM) / (ROUND_TO - ROUND_FROM)
-    return min(max(share, 0.0), 1.0) if height > ROUND_LEAST_PX else 0.0
 
 
 def _shutness(crop: U8) -> float:

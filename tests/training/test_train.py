@@ -23,7 +23,7 @@ from didlive.training.batches import Loader
 from didlive.training.export import SHAPES, export_refiner, load_refiner
 from didlive.training.loop import Average, Clock, load_state, rate_at, save_state
 from didlive.training.losses import contrastive, feature_l1, gradient_l1, weighted_l1
-from didlive.training.nets import IdentityEncoder, PatchDiscriminator, Refiner, RegionNet
+from didlive.training.nets import LIGHT, TINT, IdentityEncoder, PatchDiscriminator, Refiner, RegionNet
 from didlive.training.refiner import RefinerConfig, Trainer
 from didlive.training.synth import load_samples, synthesise
 
@@ -60,8 +60,8 @@ def run(prepared: Path, samples: Path, tmp_path_factory: pytest.TempPathFactory)
 
 def test_training_begins_at_the_plain_warp():
     net = Refiner()
-    out = net(*(torch.randn(shape) for shape in SHAPES.values()))
-    assert all(not value.any() for value in out)
+    out = net(*(torch.rand(shape) * 2 - 1 for shape in SHAPES.values()))
+    assert all(float(value.detach().abs().max()) < 1e-5 for value in out)
     assert [tuple(value.shape[1:]) for value in out] == [(3, r.height, r.width) for r in (MOUTH, EYE, FACE)]
 
 
@@ -99,6 +99,24 @@ def test_weight_moves_the_loss_to_where_it_matters():
 def test_contrastive_loss_prefers_one_person_together():
     a = torch.nn.functional.normalize(torch.randn(8, 16), dim=1)
     assert contrastive(a, a) < contrastive(a, a.roll(1, 0))
+
+
+def test_between_the_lips_only_the_light_changes():
+    torch.manual_seed(3)
+    net = Refiner().mouth
+    torch.nn.init.normal_(net.head.weight, std=0.05)
+    x = torch.rand(1, 12, 96, 128) * 2 - 1
+    x[:, 6] = -1
+    x[:, 6, 30:70, 30:100] = 1
+    with torch.no_grad():
+        change = net(x)
+    light = 1 + change / ((x[:, :3] + 1) / 2)
+    inside, outside = light[..., 34:66, 34:96], light[..., :26, :]
+    low, high = LIGHT[0] * TINT[0], LIGHT[1] * TINT[1]
+    assert low - 0.01 < inside.min() and inside.max() < high + 0.01
+    # It is smooth, and not the same everywhere; elsewhere the net is free.
+    assert inside.diff(dim=3).abs().max() < 0.1 < (inside.max() - inside.min())
+    assert outside.diff(dim=3).abs().max() > 0.5
 
 
 def test_critic_sees_guide_and_picture():
