@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import skimage.data
+from PIL import Image
 
 from didlive.demo import demo_portrait
+from didlive.generate import mouth
 from didlive.generate.mouth import BARED_MM, UPPER_LIP, _shade, teeth_shifts
 from didlive.generate.warp import WarpGenerator, WarpSource
-from didlive.geometry import INNER_UPPER, LIPS_OUTER
+from didlive.geometry import INNER_LOWER, INNER_UPPER, LIPS_OUTER
 from didlive.portrait import load_portrait
 from didlive.types import F32, Drive, Presence, Stamp
 
 LIFTED = np.concatenate([INNER_UPPER, LIPS_OUTER[1:10]])
+LOWERED = np.concatenate([INNER_LOWER, LIPS_OUTER[11:]])
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +35,11 @@ def grin(source: WarpSource, lift_mm: float) -> F32:
 
 def bared_mm(source: WarpSource, lift_mm: float) -> float:
     """How far the biting edge of the upper teeth lies below a lifted lip."""
-    local, mouth, landmarks = source.local, source.mouth, grin(source, lift_mm)
-    up, _ = teeth_shifts(mouth, local, landmarks, local.rotation, local.centre, 1.0)
+    local, landmarks = source.local, grin(source, lift_mm)
+    up, _ = teeth_shifts(source.mouth, local, landmarks, local.rotation, local.centre, 1.0)
     lip = ((landmarks[UPPER_LIP] - local.centre) @ local.rotation) / local.scale
-    edge = mouth.upper.corners[[0, 2], 1].mean() + up[1]
-    return float((edge - lip[1]) * local.scale / mouth.ppm)
+    edge = source.mouth.upper.corners[[0, 2], 1].mean() + up[1]
+    return float((edge - lip[1]) * local.scale / source.mouth.ppm)
 
 
 def test_upper_teeth_stay_where_they_are_until_their_gum_shows(source: WarpSource):
@@ -63,3 +69,27 @@ def test_no_hole_opens_between_a_lifted_lip_and_the_teeth(source: WarpSource):
     x, y = landmarks[UPPER_LIP, :2]
     below = image[int(y + source.mouth.ppm):int(y + 8 * source.mouth.ppm), int(x)].mean(1)
     assert below.min() > 2 * source.mouth.cavity.image.mean()
+
+
+def test_a_parted_mouth_at_rest_shows_what_the_portrait_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                              models: object):
+    """Also where its teeth are too little to be used: nothing drawn takes their place before the lips move."""
+    monkeypatch.setattr(mouth, "_own_teeth", lambda *_: None)
+    Image.fromarray(skimage.data.astronaut()).save(tmp_path / "astronaut.png")
+    source = WarpGenerator().prepare(load_portrait(tmp_path / "astronaut.png"))
+    crop = np.array([source.x, source.y, 0], np.float32)
+
+    def inside(moved_mm: float) -> float:
+        """How much the middle of the mouth differs from the portrait's."""
+        landmarks = source.landmarks.copy()
+        landmarks[LOWERED, 1] += moved_mm * source.mouth.ppm
+        drive = Drive(landmarks + crop, np.eye(3, dtype=np.float32), source.local.centre + crop, 1.0,
+                      np.ones(2, np.float32), Presence.TRACK, Stamp(0, 0))
+        patch = WarpGenerator().generate(source, drive)
+        x, y = source.landmarks[[13, 14], :2].mean(0)
+        box = np.s_[int(y) - 1:int(y) + 2, int(x) - 8:int(x) + 9]
+        own = source.portrait.image[source.y:, source.x:]
+        return float(np.abs(patch.image[box].astype(int) - own[box]).mean())
+
+    assert source.mouth.rest is not None
+    assert inside(0) < 4 < inside(3)

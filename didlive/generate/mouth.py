@@ -23,6 +23,8 @@ SMILE_LIFT = 0.05
 # The upper lip bares its teeth by no more than this, from the biting edge up: a tooth and a little gum.
 BARED_MM = 11.0
 UPPER_LIP = 13
+# What a portrait shows between parted lips fades as they come this much nearer or go this much farther apart.
+REST_MM = 2.5
 # Share of the light that falls into a mouth that is nearly shut; so far open, all of it does.
 NARROW, WIDE_MM = 0.62, 10.0
 # A smile draws the lips off the teeth; a mouth whose middle does not hang below its corners by this share of its width
@@ -45,15 +47,17 @@ class Sprite:
 @dataclass(frozen=True, slots=True)
 class Mouth:
     """Prepared layers, from back to front. cavity: RGB from the portrait, or one colour (1, 1, 3). own: the portrait's
-    own teeth. line: (3,) RGB of the line of closed lips, which a portrait with an open mouth lacks (else None). glow:
-    (3,) RGB of the light between the lips.
-    ppm: px per millimetre in the crop."""
+    own teeth. rest: all that shows between its lips when its own teeth are too little to go on with, drawn while the
+    lips are about as far apart as there (gap_mm). line: (3,) RGB of the line of closed lips, which a portrait with an
+    open mouth lacks (else None). glow: (3,) RGB of the light between the lips. ppm: px per millimetre in the crop."""
 
     cavity: Sprite
     tongue: Sprite
     lower: Sprite
     upper: Sprite
     own: Sprite | None
+    rest: Sprite | None
+    gap_mm: float
     line: F32 | None
     glow: F32
     ppm: float
@@ -138,6 +142,8 @@ def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32, smile
     lower_z, tongue_middle = z + 2.0 * unit, line + np.array([0, 9.0 * unit])
     return Mouth(
         cavity=cavity, own=own.teeth if own is not None else None, ppm=ppm,
+        rest=_rest(image, landmarks, local) if own is None and is_open(landmarks) else None,
+        gap_mm=float(np.linalg.norm(landmarks[13, :2] - landmarks[14, :2])) / ppm,
         glow=(GLOW * palette.lip).astype(np.float32),
         line=(0.45 * palette.lip).astype(np.float32) if is_open(landmarks) else None,
         upper=Sprite(arch(UPPER_MM, palette, True), _corners(edge, z, unit)),
@@ -212,6 +218,20 @@ def _own_teeth(image: U8, landmarks: F32, local: HeadLocal, palette: Palette) ->
         pixels *= min(1.0, 0.38 * float(luma(palette.lip)) / max(float(luma(pixels).mean()), 1.0))
         cavity = Sprite(pixels.astype(np.float32), _image_corners(low, w, h, depth, local))
     return _OwnTeeth(sprite, patch[alpha > 0.7].mean(0).astype(np.float32), float(edge), cavity)
+
+
+def _rest(image: U8, landmarks: F32, local: HeadLocal) -> Sprite:
+    """Return what the portrait shows between its lips, premultiplied, soft at the rim."""
+    ring = landmarks[LIPS_INNER, :2]
+    low = np.maximum(np.floor(ring.min(0)).astype(int) - 3, 0)
+    high = np.minimum(np.ceil(ring.max(0)).astype(int) + 4, [image.shape[1], image.shape[0]])
+    patch = image[low[1]:high[1], low[0]:high[0]].astype(np.float32)
+    h, w = patch.shape[:2]
+    rim = cv2.dilate(polygon_mask(ring, int(low[0]), int(low[1]), w, h), np.ones((3, 3), np.uint8))
+    cover = np.asarray(cv2.GaussianBlur(rim, (0, 0), 0.8))[:, :, None]
+    depth = float(landmarks[[13, 14], 2].mean())
+    return Sprite(np.concatenate([patch * cover, 255 * cover], 2).astype(np.float32),
+                  _image_corners(low, w, h, depth, local))
 
 
 def _tooth_mask(patch: F32, core: np.ndarray, palette: Palette) -> F32:
@@ -311,6 +331,11 @@ def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32
             if lit is not None:
                 colour = colour * lit[:, :, None] + mouth.glow * cover * (1 - lit[:, :, None])
             inside = colour + inside * (1 - cover)
+    gap_mm = float(np.linalg.norm(ring[5] - ring[15])) / (mouth.ppm * scale)
+    here = 1 - abs(gap_mm - mouth.gap_mm) / REST_MM
+    if mouth.rest is not None and here > 0:
+        drawn = place(mouth.rest) * min(2 * here, 1.0)
+        inside = drawn[:, :, :3] + inside * (1 - drawn[:, :, 3:] / 255)
     blend(np.ascontiguousarray(inside, dtype=np.float32), mask, out, x0, y0)
 
 

@@ -50,7 +50,7 @@ def fooling_loss(critic: PatchDiscriminator, drawn: Tensor, truth: Tensor, guide
 
 
 def _patch_mean(values: Tensor, focus: Tensor) -> Tensor:
-    weight = F.adaptive_avg_pool2d(focus, values.shape[2:])
+    weight = F.adaptive_avg_pool2d(focus, (values.shape[2], values.shape[3]))
     return (values * weight).sum() / weight.sum().clamp_min(1e-3)
 
 

@@ -79,7 +79,7 @@ class MouthNet(RegionNet):
         wanted, there = (F.avg_pool2d(inside * v, CELL, CELL // 2) for v in (warped + free, warped))  # (N, 3, 11, 15)
         light = ((wanted.mean(1, keepdim=True) + LEAST) / (there.mean(1, keepdim=True) + LEAST)).clamp(*LIGHT)
         light = light * ((wanted + LEAST) / (there + LEAST) / light).clamp(*TINT)
-        light = F.interpolate(light, size=x.shape[2:], mode="bilinear", align_corners=False)
+        light = F.interpolate(light, size=(x.shape[2], x.shape[3]), mode="bilinear", align_corners=False)
         return free * (1 - inside) + warped * (light - 1) * inside
 
 
