@@ -140,6 +140,15 @@ def test_each_region_gets_its_own(generator: RefineGenerator, source: RefineSour
     assert not change[:5].any() and not change[-5:].any() and not change[:, :5].any()
 
 
+def test_a_black_and_white_portrait_stays_so(generator: RefineGenerator, portrait: Portrait):
+    grey = replace(portrait, image=np.repeat(portrait.image.mean(2, keepdims=True).astype(np.uint8), 3, axis=2))
+    source = generator.prepare(grey)
+    asked = drive(source, jaw=0.1)
+    image = generator.generate(source, asked).image
+    assert not np.array_equal(image, WarpGenerator().generate(source.warp, asked).image)
+    assert not np.ptp(image.astype(int), axis=2).any()
+
+
 def test_shut_lids_are_changed_little(generator: RefineGenerator, source: RefineSource):
     def green(opening: float) -> float:
         asked = drive(source, jaw=0.1)

@@ -23,16 +23,19 @@ STILL_MM, MOVED_MM = 0.15, 0.7
 # Stills do not shut their eyes: lids that are open by less than the second share of the portrait's own opening are
 # changed less and less, down to a faint shadow (LID_LEAST) where they are shut (the first).
 SHUT_TO, SHUT_FROM, LID_LEAST = 0.2, 0.5, 0.3
+# A portrait is black and white where its channels differ by less than this on average.
+GREY = 2.0
 # Width in px over which a crop fades out at its border.
 BORDER_PX = 10
 
 
 @dataclass(frozen=True, slots=True)
 class RefineSource:
-    """A portrait prepared for the warp, and its own canonical crops."""
+    """A portrait prepared for the warp, its own canonical crops, and whether it is black and white."""
 
     warp: WarpSource
     reference: Reference
+    grey: bool
 
     @property
     def portrait(self) -> Portrait:
@@ -64,7 +67,8 @@ class RefineGenerator:
         h, w = source.identity_x.shape
         crop = np.ascontiguousarray(source.portrait.image[source.y:source.y + h, source.x:source.x + w])
         pose = still_pose(source.landmarks, source.local)
-        return RefineSource(source, make_reference(crop, pose, source.local, source.mouth))
+        grey = float(np.ptp(crop[::4, ::4].astype(np.int16), axis=2).mean()) < GREY
+        return RefineSource(source, make_reference(crop, pose, source.local, source.mouth), grey)
 
     def generate(self, source: RefineSource, drive: Drive) -> Patch:
         """Draw the crop for one drive."""
@@ -76,10 +80,17 @@ class RefineGenerator:
         if max(gates) > 0:
             try:
                 paste(patch.image, seen, gates, self.engine.run(network_input(seen)))
+                if source.grey:
+                    without_colour(patch.image)
             except EngineFailed as error:
                 self.failure = f"the refiner failed: {error}"
                 _log.warning("%s", self.failure)
         return replace(patch, stamp=drive.stamp.mark("generate"))
+
+
+def without_colour(image: U8) -> None:
+    """Make a picture (H, W, 3) black and white in place: what a network adds to such a portrait has a tint."""
+    cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB, dst=image)
 
 
 def find_gates(seen: Views) -> list[float]:

@@ -18,7 +18,7 @@ from .eyes import draw_eye
 from .mesh import pose_mesh
 from .mouth import draw_mouth
 from .raster import over, rasterise, soften_folds
-from .refine import RefineGenerator, RefineSource, feathers, find_gates
+from .refine import RefineGenerator, RefineSource, feathers, find_gates, without_colour
 from .warp import CUBIC_UP_TO_PX, WarpSource, draw_order
 
 # How far lashes and lid edges reach around an eye, in eye widths.
@@ -83,7 +83,10 @@ class WholeGenerator:
         self._loaded[source.size] = source
         warp = source.refine.warp
         h, w = warp.identity_x.shape
-        return Patch(np.ascontiguousarray(drawn[:h, :w, :3]), warp.x, warp.y, drive.stamp.mark("generate"),
+        image = np.ascontiguousarray(drawn[:h, :w, :3])
+        if source.refine.grey:
+            without_colour(image)
+        return Patch(image, warp.x, warp.y, drive.stamp.mark("generate"),
                      np.ascontiguousarray(drawn[:h, :w, 3]))
 
 
