@@ -55,7 +55,7 @@ class RefinerConfig:
     rate: float = 6e-4
     critic_rate: float = 4e-4
     adversarial_from: float = 0.5
-    adversarial: float = 0.3
+    adversarial: float = 0.0
     gradient: float = 1.0
     features: float = 0.3
     matching: float = 0.3

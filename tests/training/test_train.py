@@ -52,7 +52,8 @@ def run(prepared: Path, samples: Path, tmp_path_factory: pytest.TempPathFactory)
     common = ["--samples", str(samples), "--out", str(out), "--threads", "1"]
     assert main(["train", "identity", str(prepared), *common, "--steps", "8"]) == 0
     config = out / "config.toml"
-    config.write_text("[mouth]\nbatch = 2\nadversarial_from = 0.4\nreport_s = 600.0\n", encoding="utf-8")
+    config.write_text("[mouth]\nbatch = 2\nadversarial = 0.2\nadversarial_from = 0.4\nreport_s = 600.0\n",
+                      encoding="utf-8")
     assert main(["train", "refiner", *common, "--held-out", str(samples), "--steps", "60",
                  "--config", str(config)]) == 0
     return out
@@ -213,7 +214,7 @@ def test_int8_files_are_made_and_compared(run: Path, samples: Path, tmp_path: Pa
 
 def test_several_processes_share_the_work(run: Path, samples: Path, tmp_path: Path):
     shutil.copy(run / "identity.safetensors", tmp_path)
-    (tmp_path / "c.toml").write_text("[face]\nbatch = 2\nadversarial_from = 0.4\n", encoding="utf-8")
+    (tmp_path / "c.toml").write_text("[face]\nbatch = 2\nadversarial = 0.2\nadversarial_from = 0.4\n", encoding="utf-8")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
     done = subprocess.run([*torchrun, "didlive", "train", "refiner", "--region", "face", "--samples", samples,
                            "--held-out", samples, "--out", tmp_path, "--steps", "5", "--threads", "1", "--config",
