@@ -4,8 +4,10 @@ when it is asked for, so that `didlive --help` is instant."""
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+import threading
 from importlib import import_module
 
 from .. import __version__
@@ -54,9 +56,21 @@ def main(argv: list[str] | None = None) -> int:
         command = next((a for a in arguments if a in COMMANDS), None)
         args = build_parser(command).parse_args(arguments)
         with quiet_native():
-            return _run(args)
+            code = _run(args)
+        if argv is None:
+            _leave_the_busy(code)
+        return code
     except KeyboardInterrupt:  # Before the command itself began, while its modules were loaded.
         return _stopped()
+
+
+def _leave_the_busy(code: int) -> None:
+    """End the process here if one of our threads is still at work: it was given time to end, all is saved, and native
+    code that is torn down under a thread (a portrait in preparation) aborts."""
+    if any(t.name.startswith("didlive-") for t in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _stopped() -> int:
