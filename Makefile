@@ -19,8 +19,8 @@ TEST_TOOLS := libportaudio2 pipewire-pulse pipewire-alsa pulseaudio-utils espeak
 	gcc libc6-dev xvfb xauth xdotool openbox fonts-wqy-microhei pipewire pipewire-bin wireplumber dbus \
 	gstreamer1.0-pipewire gstreamer1.0-tools gstreamer1.0-plugins-base
 # Left out where Debian's packages are not: its kernel in an emulator, for the tests with real devices
-# (tests/qemu/run.sh), and a browser that looks at the picture page.
-DEBIAN_TOOLS := qemu-system-x86 busybox-static kmod cpio linux-headers-amd64 chromium
+# (tests/qemu/run.sh), and a browser that looks at the picture page, and at the camera that the portal gives it.
+DEBIAN_TOOLS := qemu-system-x86 busybox-static kmod cpio linux-headers-amd64 chromium xdg-desktop-portal-gtk
 
 .PHONY: help run test venv models lint types clean
 .DEFAULT_GOAL := help
