@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -92,8 +93,10 @@ class Takes(QObject):
         self.pictures = folder_of(QStandardPaths.StandardLocation.PicturesLocation)
         self.recordings: tuple[Path, ...] = ()
         self._now: Running | None = None
-        # Takes that are not written yet; at the end of the program no job may be left to do it.
-        self._open: set[TakeWriter] = set()
+        # What is not written yet; at the end of the program no job may be left to do it.
+        self._files: set[QueuedSink] = set()
+        self._takes: set[TakeWriter] = set()
+        self._writing = threading.Lock()
 
     @property
     def recording(self) -> bool:
@@ -146,14 +149,16 @@ class Takes(QObject):
         file.seal = self._seal(session) if path.suffix in SIGNED else None
         take = TakeWriter(path.with_suffix(SUFFIX), settings, session.portrait) if settings.output.take else None
         sink = QueuedSink(file)
+        if take is not None:
+            self._takes.add(take)
         try:
             session.add_sink(NAME, sink)
         except DidliveError:
             if take is not None:
                 take.abort()
+                self._takes.discard(take)
             raise
-        if take is not None:
-            self._open.add(take)
+        self._files.add(sink)
         session.take = take
         told = tr("Recording to {path}", path=short(path))
         used = getattr(file, "used", "")
@@ -186,11 +191,12 @@ class Takes(QObject):
         """The session gave the recording up, or was stopped: tell how it went."""
         now, self._now = self._now, None
         if now is not None:
+            self._files.discard(now.sink)
             take = now.take
             if take is not None:
                 # Without a face there is nothing to keep, and nothing wrong.
                 self._jobs.submit(lambda: self._close(take),
-                                  failed=lambda error: self.message.emit("info", str(error)))
+                                  failed=lambda error: self.message.emit("info", str(error)), soon=True)
             if now.sink.error is not None:
                 self.message.emit("error", str(now.sink.error))
             else:
@@ -204,16 +210,21 @@ class Takes(QObject):
         self.ended()
 
     def finish(self) -> None:
-        """The show has ended, and so does everything: complete what is kept beside the recording, here and now."""
-        for take in tuple(self._open):
+        """The show has ended, and so does everything: complete the recording and what is kept beside it, here and
+        now."""
+        for sink in tuple(self._files):
+            sink.close()
+        for take in tuple(self._takes):
             with suppress(OutputFailed):
                 self._close(take)
 
     def _close(self, take: TakeWriter) -> None:
-        try:
-            take.close()
-        finally:
-            self._open.discard(take)
+        # Who comes second, a job or the end of the program, waits until the file is there.
+        with self._writing:
+            try:
+                take.close()
+            finally:
+                self._takes.discard(take)
 
     def look(self, session: Session) -> None:
         """End a recording that broke (the disk is full): the show goes on."""
