@@ -6,6 +6,7 @@ libpipewire is called directly (it is there wherever PipeWire is); its thread on
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import socket
@@ -30,6 +31,8 @@ ANSWER_S = 5.0
 _UNCONNECTED, _PAUSED, _STREAMING, _ERROR = 0, 2, 3, -1
 _OUTPUT, _ANYBODY, _MAP_BUFFERS, _DRIVER = 1, 0xFFFFFFFF, 1 << 2, 1 << 3
 _EVENTS_VERSION = 2
+# libpipewire's threads call into these: they stay until they are released, at the latest before Python ends.
+_open: set[PipeWireSink] = set()
 _PROPERTIES = (f'{{ media.type=Video media.category=Capture media.role=Camera media.class=Video/Source '
                f'node.name="{NAME}" node.description="{NAME}" node.nick="{NAME}" }}')
 
@@ -160,6 +163,7 @@ class PipeWireSink(LiveSink):
         self._stride, self._height = 2 * (stream.width + stream.width % 2), stream.height
         self._trouble, self.skipped = "", 0
         self._settled.clear()
+        _open.add(self)
         self._loop = library.pw_thread_loop_new(b"didlive-camera", None)
         properties = library.pw_properties_new_string(_PROPERTIES.encode())
         self._pw_stream = library.pw_stream_new_simple(library.pw_thread_loop_get_loop(self._loop), NAME.encode(),
@@ -223,6 +227,7 @@ class PipeWireSink(LiveSink):
         if loop:
             self._library.pw_thread_loop_destroy(loop)
         self._state, self.node = _UNCONNECTED, 0
+        _open.discard(self)
 
     # In libpipewire's thread, or in ours while its loop does not run.
 
@@ -237,3 +242,9 @@ class PipeWireSink(LiveSink):
         if use == pod.FORMAT and value:
             wanted = _array(pod.buffers(self._stride, self._height), pod.header())
             self._library.pw_stream_update_params(self._pw_stream, wanted, 2)
+
+
+@atexit.register
+def _close_all() -> None:
+    for sink in tuple(_open):
+        sink.close()

@@ -4,12 +4,14 @@ watching; the others write, in a child process, to a loopback device that a smal
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -273,6 +275,39 @@ def test_it_comes_back_when_the_daemon_does(daemon: PipeWire):
     wait_until(back, "the way back")
     wait_until(lambda: sink.written > 2 and sink.node)
     outputs.close()
+
+
+def test_a_camera_that_nobody_closed_outlives_the_daemon(daemon: PipeWire):
+    sink = PipeWireSink()
+    sink.open(STREAM)
+    kept = weakref.ref(sink)
+    del sink
+    gc.collect()
+
+    def camera() -> PipeWireSink:
+        made = kept()
+        assert made is not None, "PipeWire's thread would call into nothing"
+        return made
+
+    camera()
+    daemon.kill()
+    wait_until(lambda: camera()._trouble, "the loss")
+    camera().close()
+    gc.collect()
+    assert kept() is None
+
+
+def test_a_program_may_end_with_an_open_camera_while_the_daemon_dies(daemon: PipeWire):
+    script = ("from didlive.seams import StreamFormat; from didlive.sinks.pipewire import PipeWireSink\n"
+              "sink = PipeWireSink(); sink.open(StreamFormat(96, 64, 30.0)); print('open', flush=True); input()")
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as program:
+        assert program.stdin is not None and program.stdout is not None
+        assert program.stdout.readline() == "open\n"
+        program.stdin.write("\n")
+        program.stdin.flush()
+        daemon.kill()
+        assert program.wait(60) == 0
 
 
 def test_a_watcher_that_leaves_or_wants_something_else_does_no_harm(managed: PipeWire, tmp_path: Path):
