@@ -49,6 +49,8 @@ class Runner(QObject):
         self.camera: str | None = None
         self.driver = Driver("", "")
         self.session: Session | None = None
+        # Begun and not stopped yet: the one that plays, and others while a job begins or stops them.
+        self._open: list[Session] = []
         self.portrait = ""
         self.wanted = ""
         self._actor: Actor | None = None
@@ -79,7 +81,17 @@ class Runner(QObject):
         """End the session; the library and the settings stay."""
         session, self.session = self.session, None
         if session is not None:
-            self._jobs.submit(session.stop, lambda _: self.ended.emit(session), soon=True)
+            self._jobs.submit(lambda: self._stop(session), lambda _: self.ended.emit(session), soon=True)
+
+    def stop_all(self) -> None:
+        """End every session that is still open, at once."""
+        for session in list(self._open):
+            self._stop(session)
+
+    def _stop(self, session: Session) -> None:
+        session.stop()
+        if session in self._open:
+            self._open.remove(session)
 
     def play(self, key: str) -> None:
         """Show this portrait as soon as it is prepared; the one before plays on until then."""
@@ -146,10 +158,14 @@ class Runner(QObject):
         def make() -> tuple[Session, Actor]:
             self._consents.refuse(entry)
             if old is not None:
-                old.stop()
+                self._stop(old)
             fetch_models(self._jobs.progress)
             actor = self._wardrobe.get(entry, settings)
-            return begin(actor, driver, settings), actor
+            session = begin(actor, driver, settings)
+            self._open.append(session)
+            if self.closing:
+                self._stop(session)
+            return session, actor
 
         self.preparing_changed.emit()
         self._jobs.submit(make, lambda made: self._begun(entry, settings, driver, old, *made),

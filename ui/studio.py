@@ -113,6 +113,8 @@ class Studio(Workbench):
             session.stop()
         for jobs in (self._jobs, self._aside):
             jobs.wait(2.0)
+        # One that a job was beginning or stopping.
+        self._runner.stop_all()
         self.takes.finish()
         try:
             self._write_kept()

@@ -151,6 +151,22 @@ def test_a_full_disk_ends_the_recording_and_not_the_show(show: Studio, until: Un
     assert not running(show).output_states()
 
 
+def test_closing_while_a_show_is_being_stopped_ends_it(qtbot, show: Studio, until: Until):
+    """The job that would stop it is dropped with all that waits, its live outputs must not be."""
+    session, busy = running(show), threading.Event()
+    show._jobs.submit(busy.wait)
+    try:
+        show.stop()
+        assert show.session is None
+        with qtbot.waitSignal(show.closed, timeout=30_000):
+            show.shutdown()
+        assert session.stats().state is State.STOPPED
+    finally:
+        busy.set()
+    # The fixture shuts down once more.
+    show._closing = False
+
+
 def test_closing_while_recording_finishes_the_file(qtbot, show: Studio, until: Until):
     show.record(True)
     until(lambda: show.recording and running(show).output_states()[0].written > 10)
