@@ -89,7 +89,19 @@ def _sample(image: U8, points: np.ndarray) -> F32:
 def is_open(landmarks: F32) -> bool:
     """Return whether the lips of landmarks (478, 3) are visibly apart."""
     width = float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]))
-    return float(np.linalg.norm(landmarks[13, :2] - landmarks[14, :2])) > 0.035 * width
+    return _gap(landmarks[LIPS_INNER, :2]) > 0.035 * width
+
+
+def _box(points: F32, margin_px: int, image: U8) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners (x, y) of the box around points (N, 2), the second beyond it, inside the image."""
+    low = np.maximum(np.floor(points.min(0)).astype(int) - margin_px, 0)
+    high = np.minimum(np.ceil(points.max(0)).astype(int) + margin_px + 1, [image.shape[1], image.shape[0]])
+    return low, high
+
+
+def _gap(ring: F32) -> float:
+    """Return how far the inner lips (20, 2) are apart in the middle, px."""
+    return float(np.linalg.norm(ring[5] - ring[15]))
 
 
 def paint_lips(image: U8, landmarks: F32) -> U8:
@@ -101,8 +113,7 @@ def paint_lips(image: U8, landmarks: F32) -> U8:
     width = float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]))
     if not is_open(landmarks):
         return image
-    low = np.maximum(np.floor(outer.min(0)).astype(int) - 4, 0)
-    high = np.minimum(np.ceil(outer.max(0)).astype(int) + 5, [image.shape[1], image.shape[0]])
+    low, high = _box(outer, 4, image)
     patch = image[low[1]:high[1], low[0]:high[0]].astype(np.float32)
     h, w = patch.shape[:2]
     hole = polygon_mask(ring, int(low[0]), int(low[1]), w, h)
@@ -143,7 +154,7 @@ def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32, smile
     return Mouth(
         cavity=cavity, own=own.teeth if own is not None else None, ppm=ppm,
         rest=_rest(image, landmarks, local) if own is None and is_open(landmarks) else None,
-        gap_mm=float(np.linalg.norm(landmarks[13, :2] - landmarks[14, :2])) / ppm,
+        gap_mm=_gap(landmarks[LIPS_INNER, :2]) / ppm,
         glow=(GLOW * palette.lip).astype(np.float32),
         line=(0.45 * palette.lip).astype(np.float32) if is_open(landmarks) else None,
         upper=Sprite(arch(UPPER_MM, palette, True), _corners(edge, z, unit)),
@@ -189,11 +200,10 @@ def _own_teeth(image: U8, landmarks: F32, local: HeadLocal, palette: Palette) ->
     """Return the portrait's own teeth when its mouth is open enough to show them across most of its width."""
     ring = landmarks[LIPS_INNER, :2]
     width = float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]))
-    gap = float(np.linalg.norm(landmarks[13, :2] - landmarks[14, :2]))
+    gap = _gap(ring)
     if gap < 0.09 * width or gap < 4:
         return None
-    low = np.maximum(np.floor(ring.min(0)).astype(int) - 3, 0)
-    high = np.minimum(np.ceil(ring.max(0)).astype(int) + 4, [image.shape[1], image.shape[0]])
+    low, high = _box(ring, 3, image)
     patch = image[low[1]:high[1], low[0]:high[0]].astype(np.float32)
     h, w = patch.shape[:2]
     inside = polygon_mask(ring, int(low[0]), int(low[1]), w, h)
@@ -223,8 +233,7 @@ def _own_teeth(image: U8, landmarks: F32, local: HeadLocal, palette: Palette) ->
 def _rest(image: U8, landmarks: F32, local: HeadLocal) -> Sprite:
     """Return what the portrait shows between its lips, premultiplied, soft at the rim."""
     ring = landmarks[LIPS_INNER, :2]
-    low = np.maximum(np.floor(ring.min(0)).astype(int) - 3, 0)
-    high = np.minimum(np.ceil(ring.max(0)).astype(int) + 4, [image.shape[1], image.shape[0]])
+    low, high = _box(ring, 3, image)
     patch = image[low[1]:high[1], low[0]:high[0]].astype(np.float32)
     h, w = patch.shape[:2]
     rim = cv2.dilate(polygon_mask(ring, int(low[0]), int(low[1]), w, h), np.ones((3, 3), np.uint8))
@@ -299,8 +308,7 @@ def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32
     target: (478, 3) landmarks px; turned: (3, 3) head rotation; centre: (3,) px; scale: size against the portrait.
     """
     ring = target[LIPS_INNER, :2]
-    low = np.maximum(np.floor(ring.min(0)).astype(int) - 2, 0)
-    high = np.minimum(np.ceil(ring.max(0)).astype(int) + 3, [out.shape[1], out.shape[0]])
+    low, high = _box(ring, 2, out)
     w, h = (int(v) for v in high - low)
     if w < 3 or h < 3:
         return
@@ -331,8 +339,7 @@ def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32
             if lit is not None:
                 colour = colour * lit[:, :, None] + mouth.glow * cover * (1 - lit[:, :, None])
             inside = colour + inside * (1 - cover)
-    gap_mm = float(np.linalg.norm(ring[5] - ring[15])) / (mouth.ppm * scale)
-    here = 1 - abs(gap_mm - mouth.gap_mm) / REST_MM
+    here = 1 - abs(_gap(ring) / (mouth.ppm * scale) - mouth.gap_mm) / REST_MM
     if mouth.rest is not None and here > 0:
         drawn = place(mouth.rest) * min(2 * here, 1.0)
         inside = drawn[:, :, :3] + inside * (1 - drawn[:, :, 3:] / 255)
@@ -341,7 +348,7 @@ def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32
 
 def _draw_line(out: U8, mouth: Mouth, ring: F32, at: tuple[int, int], size: tuple[int, int], ppm: float) -> None:
     """Draw the line where the lips meet, fading as they part."""
-    opening = float(np.linalg.norm(ring[5] - ring[15])) / ppm
+    opening = _gap(ring) / ppm
     strength = 0.6 * min(max(1.5 - opening, 0.0), 1.0)
     if mouth.line is None or strength == 0:
         return

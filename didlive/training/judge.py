@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from skimage.metrics import structural_similarity
 
 from ..errors import BadInput
@@ -21,6 +20,7 @@ from ..geometry import EYE_RINGS, LIPS_INNER, LIPS_OUTER, OVAL
 from ..types import F32, U8
 from .corpus import Corpus, Item
 from .identity import load_identity
+from .losses import feature_l1
 from .nets import IdentityEncoder
 from .rating import write_page
 from .synth import SAME_LIGHT, Maker, Pair, make_pair
@@ -116,23 +116,18 @@ def _measure(sums: Sums, pair: Pair, seen: tuple[U8, ...], truths: tuple[U8, ...
             sums.add("eye PSNR", _psnr(seen[1 + side], truths[1 + side]))
     sums.add("face L1", float((error[3] * masks[3]).sum() / max(masks[3].sum(), 1)))
     with torch.no_grad():
-        a, b = encoder(_tensor(seen[3])), encoder(_tensor(truths[3]))
+        a, b = (encoder(2 * _tensor(face) - 1) for face in (seen[3], truths[3]))
     sums.add("identity cosine", float((a * b).sum()))
 
 
 def _tensor(crop: U8) -> torch.Tensor:
-    return torch.from_numpy(crop.astype(np.float32).transpose(2, 0, 1)[None] / 127.5 - 1)
+    return torch.from_numpy(crop.astype(np.float32).transpose(2, 0, 1)[None] / 255)
 
 
 @torch.no_grad()
 def _features(encoder: IdentityEncoder, a: U8, b: U8, mask: F32 | None = None) -> float:
-    """Distance in the encoder's features, layers in units of the truth's size; inside a mask (H, W) if given."""
-    weight = torch.ones(1, 1, *a.shape[:2]) if mask is None else torch.from_numpy(mask)[None, None]
-    out = []
-    for x, y in zip(encoder.features(_tensor(a)), encoder.features(_tensor(b)), strict=True):
-        here = F.adaptive_avg_pool2d(weight, (x.shape[2], x.shape[3]))
-        out.append(float(((x - y).abs() * here).sum() / (y.abs() * here).sum().clamp_min(1e-4)))
-    return float(np.mean(out))
+    where = None if mask is None else torch.from_numpy(mask)[None, None]
+    return float(feature_l1(encoder, _tensor(a), _tensor(b), where))
 
 
 def _psnr(a: U8, b: U8) -> float:

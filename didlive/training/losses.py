@@ -22,11 +22,14 @@ def gradient_l1(drawn: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     return (across.mean() + down.mean()) / weight.mean()
 
 
-def feature_l1(encoder: IdentityEncoder, drawn: Tensor, truth: Tensor) -> Tensor:
-    """Distance in the identity encoder's features, each layer in units of the truth's own size."""
+def feature_l1(encoder: IdentityEncoder, drawn: Tensor, truth: Tensor, where: Tensor | None = None) -> Tensor:
+    """Distance in the identity encoder's features, each layer in units of the truth's own size; within `where` (N, 1,
+    H, W) 0..1 if given."""
     total = drawn.new_zeros(())
     for a, b in zip(encoder.features(2 * drawn - 1), encoder.features(2 * truth - 1), strict=True):
-        total = total + (a - b.detach()).abs().mean() / b.detach().abs().mean().clamp_min(1e-4)
+        here = 1.0 if where is None else F.adaptive_avg_pool2d(where, (a.shape[2], a.shape[3]))
+        wanted = b.detach()
+        total = total + ((a - wanted).abs() * here).mean() / (wanted.abs() * here).mean().clamp_min(1e-4)
     return total / len(encoder.layers)
 
 

@@ -184,12 +184,13 @@ class Trainer:
             terms["features"] = 2 * config.features * feature_l1(self.encoder, drawn, batch.truth)
         if say == 0:
             return torch.autograd.grad(torch.stack(list(terms.values())).sum(), drawn)[0], terms
-        fooling, matching = fooling_loss(self.critic, drawn, batch.truth, batch.guide, batch.focus)
-        fool = torch.autograd.grad(fooling, drawn, retain_graph=True)[0] * batch.focus
+        focus = batch.focus
+        fooling, matching = fooling_loss(self.critic, drawn, batch.truth, batch.guide, focus)
+        fool = torch.autograd.grad(fooling, drawn, retain_graph=True)[0] * focus
         terms["matching"] = config.matching * matching
         restore = torch.autograd.grad(torch.stack(list(terms.values())).sum(), drawn)[0]
         # As strong as asked for against what restores, in the same place (after Esser et al. 2021).
-        strength = say * (restore * batch.focus).norm() / fool.norm().clamp_min(1e-12)
+        strength = say * (restore * focus).norm() / fool.norm().clamp_min(1e-12)
         terms["fooling"] = fooling.detach()
         return restore + strength * fool, terms
 
