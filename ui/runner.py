@@ -50,7 +50,7 @@ class Runner(QObject):
         self.driver = Driver("", "")
         self.session: Session | None = None
         # Begun and not stopped yet: the one that plays, and others while a job begins or stops them.
-        self._open: list[Session] = []
+        self._open: set[Session] = set()
         self.portrait = ""
         self.wanted = ""
         self._actor: Actor | None = None
@@ -85,13 +85,12 @@ class Runner(QObject):
 
     def stop_all(self) -> None:
         """End every session that is still open, at once."""
-        for session in list(self._open):
+        for session in tuple(self._open):
             self._stop(session)
 
     def _stop(self, session: Session) -> None:
         session.stop()
-        if session in self._open:
-            self._open.remove(session)
+        self._open.discard(session)
 
     def play(self, key: str) -> None:
         """Show this portrait as soon as it is prepared; the one before plays on until then."""
@@ -162,7 +161,7 @@ class Runner(QObject):
             fetch_models(self._jobs.progress)
             actor = self._wardrobe.get(entry, settings)
             session = begin(actor, driver, settings)
-            self._open.append(session)
+            self._open.add(session)
             if self.closing:
                 self._stop(session)
             return session, actor

@@ -103,14 +103,11 @@ class Studio(Workbench):
 
     def finish_now(self) -> None:
         """The screen is gone and the process ends at once: finish the recordings here."""
-        if self.session is not None:
-            self.session.stop()
+        self._runner.stop_all()
         self.takes.finish()
 
     def _end(self) -> None:
-        session = self.session
-        if session is not None:
-            session.stop()
+        self._runner.stop_all()
         for jobs in (self._jobs, self._aside):
             jobs.wait(2.0)
         # One that a job was beginning or stopping.
