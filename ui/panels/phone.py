@@ -9,10 +9,11 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLa
 
 from didlive.errors import BadInput
 from didlive.registry import PHONE, PHONE_FORMAT, is_phone
-from ui.i18n import capital, say, tr
+from ui.i18n import tr
 
 from .glyphs import Mark
 from .panel import note
+from .rows import sentence
 
 if TYPE_CHECKING:
     from didlive.session import Stats
@@ -79,7 +80,7 @@ class PhoneLines(QWidget):
         mark, text = "wait", tr("Waiting for the phone")
         if stats is not None and self._since_ns:
             if stats.reason:
-                mark, text = "bad", capital(say(stats.reason))
+                mark, text = "bad", sentence(stats.reason)
             elif seen is not None and seen.stamp.captured_ns > self._since_ns:
                 mark, text = "good", tr("The phone sends your face")
         self.mark.show_mark(mark)
@@ -102,7 +103,7 @@ class PhoneLines(QWidget):
         self.address.setVisible(on)
         self.address_label.setVisible(on)
         address = _address(f"{PHONE}:{typed}") if typed else ""
-        if not on or address == "127.0.0.1":
+        if not on or address == _address(PHONE):
             text = tr("Only this computer itself is listened to, as for a phone on a USB cable. Nothing is open to the "
                       "network.")
         elif not typed:
