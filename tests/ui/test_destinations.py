@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from listening import running, said
 from PySide6.QtWidgets import QApplication, QLabel
+from showing import shown
 
 from didlive.capture.listing import CameraChoice
 from didlive.take import load_take
@@ -32,15 +33,7 @@ MISSING = ("pyvirtualcam", False, "the package pyvirtualcam is not installed",
 
 @pytest.fixture
 def panel(qtbot, studio: Studio) -> OutputPanel:
-    return shown(qtbot, studio)
-
-
-def shown(qtbot, studio: Studio) -> OutputPanel:
-    made = OutputPanel(studio)
-    qtbot.addWidget(made)
-    made.resize(340, 900)
-    made.show()
-    return made
+    return shown(qtbot, OutputPanel(studio), 900)
 
 
 @pytest.fixture
@@ -62,7 +55,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 def test_page_avatar_pause_and_take_in_one_show(qtbot, show: Studio, until: Until):
-    panel, messages = shown(qtbot, show), said(show)
+    panel, messages = shown(qtbot, OutputPanel(show), 900), said(show)
     show.change("stream.page_port", free_port())
     panel.outputs.page.rows["stream.page"].box.click()
     until(lambda: show.sending.address and panel.outputs.address.isVisible())
@@ -111,7 +104,7 @@ def test_a_page_whose_port_is_taken_is_off_again(show: Studio, until: Until):
 
 def test_a_stream_that_cannot_be_ends_and_its_key_is_in_the_keyring_only(qtbot, show: Studio, until: Until,
                                                                         keyring: dict[tuple[str, str], str]):
-    panel, messages = shown(qtbot, show), said(show)
+    panel, messages = shown(qtbot, OutputPanel(show), 900), said(show)
     assert not panel.stream.go.isEnabled()
     show.change("stream.url", URL)
     panel.stream.key.setText(KEY)

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
+from showing import shown
 
 from didlive.calibration import STEPS, Performer
 from didlive.capture.listing import CameraChoice
@@ -24,11 +25,7 @@ CAMERAS = (CameraChoice(0, "Front", "/dev/video0", 200), CameraChoice(2, "", "/d
 
 @pytest.fixture
 def panel(qtbot, studio: Studio) -> CameraPanel:
-    made = CameraPanel(studio)
-    qtbot.addWidget(made)
-    made.resize(340, 700)
-    made.show()
-    return made
+    return shown(qtbot, CameraPanel(studio), 700)
 
 
 def plug_in(studio: Studio, *cameras: CameraChoice) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtWidgets import QInputDialog, QMessageBox, QPushButton
+from showing import shown
 
 from didlive.profiles import PRESETS
 from didlive.settings import Settings, overlay, walk
@@ -13,11 +14,7 @@ from ui.studio import Studio
 
 @pytest.fixture
 def panel(qtbot, studio: Studio) -> MotionPanel:
-    made = MotionPanel(studio)
-    qtbot.addWidget(made)
-    made.resize(340, 800)
-    made.show()
-    return made
+    return shown(qtbot, MotionPanel(studio), 800)
 
 
 def rows(panel: MotionPanel) -> dict:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QLabel
+from showing import shown
 
 from didlive.session import Session
 from didlive.sinks.memory import MemorySink
@@ -17,7 +18,7 @@ from ui.studio import Studio
 
 @pytest.fixture
 def panel(qtbot, studio: Studio) -> OutputPanel:
-    return shown(qtbot, studio)
+    return shown(qtbot, OutputPanel(studio), 760)
 
 
 @pytest.fixture
@@ -26,14 +27,6 @@ def opened(monkeypatch) -> list[str]:
     seen: list[str] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: seen.append(url.toLocalFile()))
     return seen
-
-
-def shown(qtbot, studio: Studio) -> OutputPanel:
-    made = OutputPanel(studio)
-    qtbot.addWidget(made)
-    made.resize(340, 760)
-    made.show()
-    return made
 
 
 def choose(panel: OutputPanel, size: str) -> None:
@@ -98,7 +91,7 @@ def test_without_outputs_it_says_what_there_will_be(panel: OutputPanel):
 
 
 def test_record_and_snapshot(qtbot, show: Studio, until, opened: list[str]):
-    panel = shown(qtbot, show)
+    panel = shown(qtbot, OutputPanel(show), 760)
     until(panel.record.isEnabled)
     panel.record.click()
     until(lambda: show.recording)
@@ -118,7 +111,7 @@ def test_record_and_snapshot(qtbot, show: Studio, until, opened: list[str]):
 
 
 def test_an_output_that_has_trouble_says_so(qtbot, show: Studio, until):
-    panel = shown(qtbot, show)
+    panel = shown(qtbot, OutputPanel(show), 760)
     session = show.session
     assert isinstance(session, Session)
     session.add_sink("stream", MemorySink())

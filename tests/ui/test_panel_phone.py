@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import pytest
 from phone import LOOPBACK, datagram, free_port, talking
+from showing import shown
 
 from didlive.registry import PHONE
 from ui.panels.camera import CameraPanel
 from ui.studio import Studio
-
-
-def shown(qtbot, studio: Studio) -> CameraPanel:
-    panel = CameraPanel(studio)
-    qtbot.addWidget(panel)
-    panel.resize(340, 700)
-    panel.show()
-    return panel
 
 
 def pick(panel: CameraPanel, data: str) -> None:
@@ -24,7 +17,7 @@ def pick(panel: CameraPanel, data: str) -> None:
 
 @pytest.fixture
 def panel(qtbot, studio: Studio) -> CameraPanel:
-    made = shown(qtbot, studio)
+    made = shown(qtbot, CameraPanel(studio), 700)
     pick(made, PHONE)
     return made
 
@@ -63,14 +56,14 @@ def test_the_network_is_opened_by_a_switch_and_a_whole_local_address_only(panel:
 
 def test_what_the_settings_say_is_shown(qtbot, studio: Studio):
     studio.change("camera.name", "phone:192.0.2.9")
-    panel = shown(qtbot, studio)
+    panel = shown(qtbot, CameraPanel(studio), 700)
     assert panel.phone.network.isChecked() and panel.phone.address.text() == "192.0.2.9"
     studio.choose_camera(PHONE)
     assert not panel.phone.network.isChecked()
 
 
 def test_silence_is_told_and_a_phone_that_sends_drives(qtbot, show: Studio, until):
-    panel, port = shown(qtbot, show), free_port()
+    panel, port = shown(qtbot, CameraPanel(show), 700), free_port()
     show.choose_camera(f"{PHONE}:{LOOPBACK}:{port}")
     until(lambda: panel.phone.told.text().startswith("No phone sends anything"))
     assert panel.phone.mark.mark == "bad"
