@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..geometry import EYE_CORNERS, EYE_RINGS, IRISES
+from ..geometry import BROW_SETS, EYE_CORNERS, EYE_RINGS, IRISES
 from ..types import F32, U8
 from .matte import fill_holes
 from .raster import blend, rasterise
@@ -40,11 +40,12 @@ class Eye:
     around: F32
 
 
-# Width of the lid edges above and below the eye, in eye widths.
-EDGE_ABOVE, EDGE_BELOW = 0.19, 0.085
-# A closed lid: share of its colour that comes from the skin below the eye, its least brightness against that skin, and
-# how much darker it is at the fold.
-LID_FROM_BELOW, LID_LIGHT, FOLD_SHADE = 0.6, 0.86, 0.15
+# Width of the lid edge below the eye, and least and greatest one above it, in eye widths: lashes and fold are on it,
+# but no more than this share of the way to the brow.
+EDGE_BELOW, EDGE_ABOVE, TO_BROW = 0.085, (0.15, 0.30), 0.6
+# A closed lid: share of its colour that comes from the skin below the eye, least brightness of lid and fold against
+# that skin, and how much the tint of the fold may differ from it.
+LID_FROM_BELOW, LID_LIGHT, FOLD_LIGHT, FOLD_TINT = 0.6, 0.86, 0.52, 0.05
 # What stays of the lid edge when the lid is closed: dark pixels up to this far from it, in eye widths.
 LASH, LASH_LINE = 0.065, 0.9
 _RING = 16
@@ -53,14 +54,26 @@ _BAND_TRIANGLES = np.array([t for i in range(_RING) for t in (
 _BAND_ORDER = np.arange(len(_BAND_TRIANGLES), dtype=np.int32)
 
 
-def _band(ring: F32, width: float) -> F32:
+def _edge_above(landmarks: F32, side: int) -> float:
+    """Return the width of the upper lid's edge, in eye widths, from landmarks (478, 3) px."""
+    ring, brow = landmarks[EYE_RINGS[side], :2], landmarks[BROW_SETS[side], :2]
+    axis = ring[8] - ring[0]
+    along = axis / (axis @ axis)
+    down = np.array([-along[1], along[0]], dtype=np.float32)
+    u, v = (ring[:9] - ring[0]) @ along, (ring[:9] - ring[0]) @ down
+    gaps = np.interp((brow - ring[0]) @ along, u, v) - (brow - ring[0]) @ down
+    # The lower edge of the brow, without its lowest end.
+    return float(np.clip(TO_BROW * np.sort(gaps)[2], *EDGE_ABOVE))
+
+
+def _band(ring: F32, width: float, above: float) -> F32:
     """Return (32, 2) px: the ring, and it moved outwards by the width of the lid edge."""
     along = np.roll(ring, -1, 0) - np.roll(ring, 1, 0)
     normal = np.stack([along[:, 1], -along[:, 0]], 1)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
     # The ring runs clockwise on the screen for both eyes: the normal points out.
     reach = np.full((_RING, 1), EDGE_BELOW * width, dtype=np.float32)
-    reach[1:8] = EDGE_ABOVE * width
+    reach[1:8] = above * width
     reach[[0, 8]] = 0.5 * EDGE_BELOW * width
     return np.concatenate([ring, ring + normal * reach]).astype(np.float32)
 
@@ -72,20 +85,21 @@ def paint_out(image: U8, landmarks: F32) -> U8:
         ring = landmarks[EYE_RINGS[side], :2]
         a, b = (landmarks[i, :2] for i in EYE_CORNERS[side])
         width = float(np.linalg.norm(a - b))
-        outer = _band(ring, width)[_RING:]
+        above = _edge_above(landmarks, side)
+        outer = _band(ring, width, above)[_RING:]
         margin = 0.30 * width
         x0, y0 = np.maximum(np.floor(outer.min(0) - margin), 0).astype(int)
         x1, y1 = np.minimum(np.ceil(outer.max(0) + margin), [image.shape[1], image.shape[0]]).astype(int)
         patch = image[y0:y1, x0:x1].astype(np.float32)
         h, w = patch.shape[:2]
         hole = polygon_mask(np.maximum(outer, 0), int(x0), int(y0), w, h)
-        skin = _lid_skin(image, ring, (int(x0), int(y0)), (w, h))
+        skin = _lid_skin(image, ring, above, (int(x0), int(y0)), (w, h))
         soft = cv2.GaussianBlur(hole, (0, 0), max(0.6, 0.03 * width))[:, :, None]
         out[y0:y1, x0:x1] = np.clip(patch * (1 - soft) + skin * soft + 0.5, 0, 255).astype(np.uint8)
     return out
 
 
-def _lid_skin(image: U8, ring: F32, at: tuple[int, int], size: tuple[int, int]) -> F32:
+def _lid_skin(image: U8, ring: F32, edge: float, at: tuple[int, int], size: tuple[int, int]) -> F32:
     """Return (h, w, 3) float32: what the skin of a closed lid looks like, for the patch of `size` (w, h) at `at` px.
 
     The skin around an open eye is in the shadow of brow and fold; a lid that comes down turns to the light, about as
@@ -106,19 +120,25 @@ def _lid_skin(image: U8, ring: F32, at: tuple[int, int], size: tuple[int, int]) 
     v = (ring - ring[0]) @ down / width
     upper, lower = slice(1, 8), slice(15, 8, -1)
     under = _line(u[lower], np.stack([colours(ring[lower] + k * width * down) for k in (0.22, 0.34, 0.46)]))
-    over = _line(u[upper], np.stack([colours(ring[upper] - k * width * down) for k in (0.18, 0.22, 0.26)]))
+    past = edge + np.array([-0.01, 0.03, 0.07])
+    over = _line(u[upper], np.stack([colours(ring[upper] - k * width * down) for k in past]))
     yy, xx = np.mgrid[0:size[1], 0:size[0]].astype(np.float32)
     dx, dy = xx + at[0] - ring[0, 0], yy + at[1] - ring[0, 1]
     x = np.clip((dx * along[0] + dy * along[1]) / width, 0, 1)
     y = (dx * down[0] + dy * down[1]) / width
     top, bottom = np.interp(x, u[:9], v[:9]), np.interp(x, np.append(u[lower], 1), np.append(v[lower], 0))
     below = np.clip((y - top) / np.maximum(bottom - top, 0.05), 0, 1)[:, :, None]
-    above = np.clip((top - y) / EDGE_ABOVE, 0, 1)[:, :, None]
+    above = np.clip((top - y) / edge, 0, 1)[:, :, None]
     low = under[0] + x[:, :, None] * under[1]
-    high = over[0] + x[:, :, None] * over[1]
+    # A strand of hair or a brow may have darkened and tinted what lies above.
+    ratio = np.maximum(over[0] + x[:, :, None] * over[1], 1) / np.maximum(low, 1)
+    level = ratio.mean(2, keepdims=True)
+    high = low * np.maximum(level, FOLD_LIGHT) * np.clip(ratio / level, 1 - FOLD_TINT, 1 + FOLD_TINT)
     lid = LID_FROM_BELOW * low + (1 - LID_FROM_BELOW) * high
     lid = lid * np.maximum(1, LID_LIGHT * low.sum(2, keepdims=True) / np.maximum(lid.sum(2, keepdims=True), 1))
-    return np.clip((lid + below * (low - lid)) * (1 - FOLD_SHADE * above**2), 0, 255).astype(np.float32)
+    # Up to the fold it turns into the skin there, without an edge where the drawn skin ends.
+    lid = lid + above * above * (3 - 2 * above) * (high - lid)
+    return np.clip(lid + below * (low - lid), 0, 255).astype(np.float32)
 
 
 def _line(u: F32, samples: F32) -> F32:
@@ -165,7 +185,7 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
     soft = max(0.9, 0.10 * radius)
     alpha = np.clip((radius + soft - distance) / (2 * soft), 0, 1)[:, :, None]
     edge = patch - painted[y0:y1, x0:x1].astype(np.float32)
-    band = _band(ring, width)
+    band = _band(ring, width, _edge_above(landmarks, side))
     away = cv2.distanceTransform((inside < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     near = np.exp(-(away / (LASH * width)) ** 2)[:, :, None]
     # The dark line of the lashes: as dark as the darkest tenth of the lid edge that shows.
