@@ -34,6 +34,10 @@ SHAPES = {
     "oh": {"mouthFunnel": 0.50, "mouthPucker": 0.30, "mouthLowerDown": 0.15},
     "ou": {"mouthPucker": 0.85, "mouthFunnel": 0.40},
 }
+# The network hedges, and rounded vowels are rare, so it half believes the rounded lips that an eye would miss most:
+# probabilities are sharpened by this power, and these visemes count so much more. Held-out voices then show 0.67 of
+# the rounding of their "ou" instead of 0.54, and hardly more of it elsewhere.
+SURENESS, ROUNDED = 1.5, {"ou": 2.5, "oh": 1.7, "RR": 1.7}
 JAW = SHAPE_INDEX["jawOpen"]
 # Labels put the widest vowels at full opening; talking people stay well below it.
 TALKING = 0.6
@@ -85,6 +89,17 @@ def viseme_shapes() -> F32:
 
 
 @cache
+def _credit() -> F32:
+    return np.array([ROUNDED.get(viseme, 1.0) for viseme in VISEMES], np.float32)
+
+
+def lip_shape(visemes: F32) -> F32:
+    """Return (52,) blendshapes of the lips, without the jaw, for (15,) probabilities of the visemes."""
+    believed = visemes ** SURENESS * _credit()
+    return ((believed / max(float(believed.sum()), 1e-6)) @ viseme_shapes()).astype(np.float32)
+
+
+@cache
 def _time_constants() -> F32:
     slow = ("mouthPucker", "mouthFunnel")
     return np.array([ROUND_S if name.startswith(slow) else LIPS_S for name in BLENDSHAPES], np.float32)
@@ -114,7 +129,7 @@ class MouthShaper:
         """Return the face at the moment of `lips`; `heard` is the sound of the same moment."""
         speaking = 1.0 if heard.speech and lips.voiced > 0.5 else 0.0
         self._speech += (speaking - self._speech) * _ease(FRAME_S, BEGIN_S if speaking else END_S)
-        target = lips.visemes @ viseme_shapes()
+        target = lip_shape(lips.visemes)
         self._rises = (self._rises + self._easing * (target * self._speech - self._rises)).astype(np.float32)
         self._jaw += (lips.jaw * self._speech - self._jaw) * _ease(FRAME_S, JAW_S)
         self._stress(heard, speaking > 0)

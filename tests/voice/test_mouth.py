@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from didlive.geometry import SHAPE_INDEX
 from didlive.voice.gate import Heard
 from didlive.voice.lips import Lips
 from didlive.voice.mel import FRAME_S
-from didlive.voice.mouth import BLINK_S, JAW, PAUSE_S, Mouth, MouthShaper, viseme_shapes
+from didlive.voice.mouth import BLINK_S, JAW, PAUSE_S, Mouth, MouthShaper, lip_shape, viseme_shapes
 from didlive.voice.visemes import INDEX, VISEMES
 
 SPEECH, SILENCE = Heard(True, -20.0, 120.0), Heard(False, -80.0, 0.0)
@@ -69,7 +70,21 @@ def test_it_blinks_once_when_a_phrase_ends():
 @pytest.mark.parametrize(("viseme", "part", "least"), [("ou", "mouthPucker", 0.5), ("ih", "mouthStretchLeft", 0.1),
                                                        ("FF", "mouthRollLower", 0.3), ("sil", "jawOpen", 0.0)])
 def test_the_shapes(viseme: str, part: str, least: float):
-    from didlive.geometry import SHAPE_INDEX
-
     assert viseme_shapes()[INDEX[viseme], SHAPE_INDEX[part]] >= least
     assert viseme_shapes().max() <= 1 and viseme_shapes()[INDEX["sil"]].sum() == 0
+
+
+def test_half_believed_rounding_is_shown():
+    heard = np.zeros(15, np.float32)
+    heard[[INDEX["ou"], INDEX["nn"], INDEX["aa"]]] = 0.45, 0.35, 0.2
+    pucker = SHAPE_INDEX["mouthPucker"]
+    assert lip_shape(heard)[pucker] > 1.4 * (heard @ viseme_shapes())[pucker]
+
+
+@pytest.mark.parametrize("viseme", ["ou", "aa", "SS", "sil"])
+def test_a_sure_viseme_has_its_own_shape(viseme):
+    assert np.allclose(lip_shape(np.eye(15, dtype=np.float32)[INDEX[viseme]]), viseme_shapes()[INDEX[viseme]])
+
+
+def test_nothing_heard_moves_no_lips():
+    assert not lip_shape(np.zeros(15, np.float32)).any()
