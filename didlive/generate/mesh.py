@@ -16,6 +16,8 @@ FACE_POINTS = 468
 RINGS = (1.06, 1.13, 1.22, 1.34, 1.5, 1.7, 1.95, 2.3, 2.8, 3.6)
 # How much of the jaw's own movement (opening, smile) the first rings share.
 FOLLOW = (0.72, 0.45, 0.24, 0.1, 0.03)
+# Where glasses sit on the nose, and how flat they are.
+BRIDGE, FLAT = 168, 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class HeadMesh:
 
     rest: (V, 3) px in the crop, depth in px. local: (R, 3) head-local position of the ring points. weight: (R,) how far
     each ring point moves with the head. follow: (R,) share of the movement of its oval point. triangles: (T, 3) int32,
-    the first `outer` of them outside the face.
+    the first `outer` of them outside the face. stiff: (468, 1) how far each face point moves with the head alone, as if
+    the face had no expression; frame: (468, 3) its head-local position then.
     """
 
     rest: F32
@@ -33,6 +36,8 @@ class HeadMesh:
     follow: F32
     triangles: np.ndarray
     outer: int
+    stiff: F32
+    frame: F32
 
 
 def strip(ring: np.ndarray) -> list[tuple[int, int, int]]:
@@ -54,8 +59,9 @@ def _smoothstep(x: np.ndarray | float) -> np.ndarray:
     return clipped * clipped * (3 - 2 * clipped)
 
 
-def build_mesh(landmarks: F32, local: HeadLocal, person: F32) -> HeadMesh:
-    """Return the mesh for landmarks (478, 3) px in a crop with person coverage (H, W) 0..1."""
+def build_mesh(landmarks: F32, local: HeadLocal, person: F32, stiff: F32) -> HeadMesh:
+    """Return the mesh for landmarks (478, 3) px in a crop with person coverage (H, W) 0..1; stiff: (468, 1) 0..1, where
+    glasses hold the face."""
     height, width = person.shape
     face = landmarks[:FACE_POINTS]
     oval = face[OVAL]
@@ -78,7 +84,20 @@ def build_mesh(landmarks: F32, local: HeadLocal, person: F32) -> HeadMesh:
     holes = [t for ring in (*EYE_RINGS, LIPS_INNER) for t in strip(ring)]
     triangles = np.concatenate([outer, np.array(holes, np.int32), tessellation()]).astype(np.int32)
     return HeadMesh(np.concatenate([face, outside]).astype(np.float32), ring_local.astype(np.float32),
-                    weight.astype(np.float32), follow, triangles, len(outer))
+                    weight.astype(np.float32), follow, triangles, len(outer), stiff, _frame(face, local, stiff))
+
+
+def _frame(face: F32, local: HeadLocal, stiff: F32) -> F32:
+    """Return (468, 3) head-local positions of the face points, those under glasses nearly in a plane across the bridge
+    of the nose: a frame is flat, and stays straight in a turn."""
+    flat = ((face - local.centre) @ local.rotation / local.scale).astype(np.float32)
+    held = stiff[:, 0] > 0
+    # Beside the face the temples lead back to the ears.
+    held[OVAL] = False
+    # Along the line of sight, so that the picture at rest is the same.
+    sight = local.rotation[2] / local.rotation[2, 2]
+    flat[held] += FLAT * (local.shape[BRIDGE, 2] - flat[held, 2:]) * sight
+    return flat
 
 
 def _clip_to_box(origin: F32, points: F32, width: int, height: int) -> F32:
@@ -129,12 +148,14 @@ def pose_mesh(mesh: HeadMesh, local: HeadLocal, target: F32, turned: F32, centre
     turned: (3, 3) head rotation after the move; centre: (3,) px; scale: head size relative to the portrait.
     """
     n = FACE_POINTS
+    stiff = (mesh.frame @ turned.T) * (local.scale * scale) + centre
+    face = target[:n] + mesh.stiff * (stiff - target[:n])
     rest = mesh.rest[n:]
     carried = (mesh.local @ turned.T) * (local.scale * scale) + centre
     moved = rest + mesh.weight[:, None] * (carried - rest)
     # What the oval does beyond moving with the head: the jaw opens, cheeks lift.
     rigid = (((mesh.rest[OVAL] - local.centre) @ local.rotation) @ turned.T) * scale + centre
-    own = target[OVAL] - rigid
+    own = face[OVAL] - rigid
     # At the chin only the part that the neck skin shares; hair never follows.
     moved += mesh.follow[:, None] * np.tile(own, (len(RINGS), 1))
-    return np.concatenate([target[:n], moved]).astype(np.float32)
+    return np.concatenate([face, moved]).astype(np.float32)
