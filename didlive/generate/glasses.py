@@ -16,7 +16,7 @@ WIDTHS, BEND = (2, 3, 4), 0.02
 BLUR = 0.018
 # Where nothing but a rim draws a line around the eye: below it.
 BELOW = slice(2, 35)
-# Nobody's glasses if less than 0: logistic regression over 163 portraits that were looked at. How clear the line below
+# Nobody's glasses if less than 0: logistic regression over 162 portraits that were looked at. How clear the line below
 # both eyes is, how large the rims are, how clear a line crosses the nose between the eyes, and 1.
 WEIGHTS = np.array([1.79, 3.04, 1.52, 1.65])
 # Thickness of what is kept stiff, in eye widths, and how far it goes on beside the rims, in widths of the glasses.
