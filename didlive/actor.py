@@ -109,6 +109,18 @@ def open_generator(settings: Settings) -> tuple[Generator, str]:
     return drawer, ""
 
 
+def leaner(actor: Actor) -> Actor:
+    """Return the actor drawn by the plain warp, where a CPU draws it with the refiner; else as it is."""
+    from .generate.refine import RefineGenerator, RefineSource
+    from .generate.warp import WarpGenerator
+
+    if not isinstance(actor.generator, RefineGenerator) or not isinstance(actor.source, RefineSource):
+        return actor
+    drawer = WarpGenerator()
+    drawer.provider = "warp on CPU, which is too slow for the refiner now"
+    return replace(actor, generator=drawer, source=actor.source.warp)
+
+
 def recomposed(actor: Actor, settings: Settings) -> Actor:
     """Return a prepared actor with another background or mirrored, as `settings.output` asks; what else differs there
     is ignored. Quick, but for the first time that the person is cut out (some tenths of a second).

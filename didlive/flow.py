@@ -11,19 +11,21 @@ T = TypeVar("T")
 
 
 class Latest(Generic[T]):
-    """A one-slot mailbox. `put` never blocks; `take` waits for a value that nobody has taken yet."""
+    """A one-slot mailbox. `put` never blocks; `take` waits for a value that nobody has taken yet. count: values put so
+    far; dropped: those of them that were overwritten."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._value: T | None = None
         self._fresh = False
         self._closed = False
-        self.dropped = 0
+        self.dropped = self.count = 0
 
     def put(self, value: T) -> None:
         """Store `value`, replacing (and counting as dropped) one that was not taken."""
         with self._condition:
             self.dropped += self._fresh
+            self.count += 1
             self._value, self._fresh = value, True
             self._condition.notify()
 

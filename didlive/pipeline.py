@@ -7,11 +7,12 @@ camera pixel can get from one to the other.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import replace
 from functools import cached_property
 
-from .actor import Actor
+from .actor import Actor, leaner
 from .errors import BadInput
 from .flow import Latest
 from .motion import MotionEstimator, measure, mirrored
@@ -126,6 +127,8 @@ class Renderer:
         self._given, self._motion = motion, effective(motion)
         self._performer: Performer | None = None
         self._cast: _Cast | None = None
+        self._full: Actor | None = None
+        self._lean, self._choosing = False, threading.RLock()
         self._rest_s, self._rest_until_s = FIRST_REST_S, 0.0
         self._seen: set[str] = set()
         self.faults, self.problem = 0, ""
@@ -135,19 +138,35 @@ class Renderer:
     @property
     def actor(self) -> Actor | None:
         """The portrait that plays now."""
-        return self._cast.actor if self._cast else None
+        return self._full
+
+    @property
+    def lean(self) -> bool:
+        """Whether portraits are drawn as cheaply as can be; may be set from any thread."""
+        return self._lean
+
+    @lean.setter
+    def lean(self, on: bool) -> None:
+        with self._choosing:
+            changed, self._lean = on != self._lean, on
+            if changed and self._full is not None:
+                self.set_actor(self._full)
+                _log.info("drawn by: %s", self.provider)
 
     def set_actor(self, actor: Actor) -> None:
         """Show this portrait from the next frame on."""
-        # One assignment: a frame is drawn with the old actor or with the new one, never with half of each.
-        self._cast = _Cast(actor, self._motion)
-        self._rest_until_s, self.problem = 0.0, ""
+        with self._choosing:
+            self._full = actor
+            # One assignment: a frame is drawn with the old actor or with the new one, never with half of each.
+            self._cast = _Cast(leaner(actor) if self._lean else actor, self._motion)
+            self._rest_until_s, self.problem = 0.0, ""
 
     def configure(self, motion: MotionSettings) -> None:
         """Change the settings."""
-        self._given, self._motion = motion, effective(motion, self._performer)
-        if self._cast is not None:
-            self.set_actor(self._cast.actor)
+        with self._choosing:
+            self._given, self._motion = motion, effective(motion, self._performer)
+            if self._full is not None:
+                self.set_actor(self._full)
 
     def use_performer(self, performer: Performer | None) -> None:
         """Adapt to the ranges of a known performer; None: to the typical person's."""

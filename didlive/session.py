@@ -17,6 +17,7 @@ from .errors import BadInput, DidliveError, OutputFailed
 from .feed import Feed
 from .flow import Latest
 from .motion_out import MotionOut
+from .pace import Pace
 from .pipeline import Observer
 from .seams import AudioTap, Camera, CameraInfo, Sink, Tracker
 from .settings import MotionSettings, Settings
@@ -392,6 +393,8 @@ class Session(Broadcast):
             self._send(frame, cue.live)
 
     def _care(self) -> None:
-        """Reopen live outputs that were lost."""
+        """Reopen live outputs that were lost, and draw cheaper where the pictures do not keep up with the camera."""
+        pace, shots, cues = Pace(self._settings.output.rate_hz), self._feed.shots, self._cues
         while not self._over() and not self._stopping.wait(0.1):
             self._reopen_lost()
+            self._renderer.lean = pace.lean(shots.count, cues.count - cues.dropped)
