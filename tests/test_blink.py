@@ -13,8 +13,9 @@ from PIL import Image
 
 from didlive.actor import watching
 from didlive.demo import demo_portrait
+from didlive.generate.eyes import edge_above, paint_out
 from didlive.generate.warp import WarpGenerator
-from didlive.geometry import SHAPE_INDEX
+from didlive.geometry import BROWS, EYE_RINGS, SHAPE_INDEX
 from didlive.motion import measure, to_motion
 from didlive.portrait import load_portrait
 from didlive.retarget import Retargeter
@@ -63,3 +64,24 @@ def test_a_closed_lid_has_the_colour_of_skin(portrait: Portrait):
         x, y = points[iris]
         lid = np.median(image[y - 2:y + 1, x - 2:x + 3].reshape(-1, 3), axis=0)
         assert 0.55 * cheeks.sum() < lid.sum() < 1.2 * cheeks.sum()
+
+
+def test_a_lid_turns_into_the_shadow_above_it(portrait: Portrait):
+    """Light skin below the eyes, dark skin above: the drawn lid goes from one to the other."""
+    landmarks = portrait.face.landmarks
+    image = np.full_like(portrait.image, 200)
+    for ring in EYE_RINGS:
+        middle = landmarks[ring[4], :2]
+        image[:int(middle[1])] = 110
+    painted = paint_out(image, landmarks).astype(int)
+    for side, ring in enumerate(EYE_RINGS):
+        x, y = landmarks[ring[4], :2]
+        reach = edge_above(landmarks, side) * float(np.linalg.norm(landmarks[ring[8], :2] - landmarks[ring[0], :2]))
+        top, middle, edge = (painted[int(y - share * reach), int(x), 0] for share in (0.9, 0.45, 0.0))
+        assert abs(top - 110) < 15 and top < middle < edge and edge > 155
+
+
+def test_brows_are_never_painted_out(portrait: Portrait):
+    points = portrait.face.landmarks[BROWS, :2].astype(int)
+    painted = paint_out(portrait.image, portrait.face.landmarks)
+    assert np.array_equal(painted[points[:, 1], points[:, 0]], portrait.image[points[:, 1], points[:, 0]])

@@ -54,7 +54,7 @@ _BAND_TRIANGLES = np.array([t for i in range(_RING) for t in (
 _BAND_ORDER = np.arange(len(_BAND_TRIANGLES), dtype=np.int32)
 
 
-def _edge_above(landmarks: F32, side: int) -> float:
+def edge_above(landmarks: F32, side: int) -> float:
     """Return the width of the upper lid's edge, in eye widths, from landmarks (478, 3) px."""
     ring, brow = landmarks[EYE_RINGS[side], :2], landmarks[BROW_SETS[side], :2]
     axis = ring[8] - ring[0]
@@ -85,7 +85,7 @@ def paint_out(image: U8, landmarks: F32) -> U8:
         ring = landmarks[EYE_RINGS[side], :2]
         a, b = (landmarks[i, :2] for i in EYE_CORNERS[side])
         width = float(np.linalg.norm(a - b))
-        above = _edge_above(landmarks, side)
+        above = edge_above(landmarks, side)
         outer = _band(ring, width, above)[_RING:]
         margin = 0.30 * width
         x0, y0 = np.maximum(np.floor(outer.min(0) - margin), 0).astype(int)
@@ -185,7 +185,7 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
     soft = max(0.9, 0.10 * radius)
     alpha = np.clip((radius + soft - distance) / (2 * soft), 0, 1)[:, :, None]
     edge = patch - painted[y0:y1, x0:x1].astype(np.float32)
-    band = _band(ring, width, _edge_above(landmarks, side))
+    band = _band(ring, width, edge_above(landmarks, side))
     away = cv2.distanceTransform((inside < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     near = np.exp(-(away / (LASH * width)) ** 2)[:, :, None]
     # The dark line of the lashes: as dark as the darkest tenth of the lid edge that shows.
