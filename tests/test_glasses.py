@@ -60,6 +60,16 @@ def test_a_bare_face_wears_none(astronaut: Path):
     assert not stiffness(portrait.image, portrait.face.landmarks).any()
 
 
+def test_a_drawing_full_of_lines_wears_none(astronaut: Path):
+    portrait = load_portrait(astronaut)
+    image, rng = portrait.image.copy(), np.random.default_rng(1)
+    low, high = portrait.face.landmarks[:, :2].min(0), portrait.face.landmarks[:, :2].max(0)
+    for begin in rng.uniform(low, high, (400, 2)).astype(int):
+        end = begin + rng.integers(-9, 10, 2)
+        cv2.line(image, (int(begin[0]), int(begin[1])), (int(end[0]), int(end[1])), (20, 20, 20), 1, cv2.LINE_AA)
+    assert find_rims(image, portrait.face.landmarks) is None
+
+
 def test_raised_brows_do_not_bend_the_frame():
     portrait = load_portrait(demo_portrait())
     source = WarpGenerator().prepare(portrait)

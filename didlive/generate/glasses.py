@@ -19,6 +19,8 @@ BELOW = slice(2, 35)
 # Nobody's glasses if less than 0: logistic regression over 162 portraits that were looked at. How clear the line below
 # both eyes is, how large the rims are, how clear a line crosses the nose between the eyes, and 1.
 WEIGHTS = np.array([1.79, 3.04, 1.52, 1.65])
+# Where lines are everywhere, as in drawings, none is a rim: it must be this much clearer than what is around the eyes.
+STANDS_OUT = 1.42
 # Thickness of what is kept stiff, in eye widths, and how far it goes on beside the rims, in widths of the glasses.
 THICK, HINGE = 0.12, 0.12
 
@@ -62,7 +64,7 @@ def find_rims(image: U8, landmarks: F32) -> tuple[F32, F32] | None:
     """Return the rims of both glasses, each (72, 2) px, clockwise from the right; None without glasses."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), max(0.5, BLUR * _width(landmarks, 0))), dtype=np.float32)
-    rims, clear, size = [], [], []
+    rims, clear, size, stands_out = [], [], [], []
     for side in (0, 1):
         points, radii = _around(landmarks, side)
         lines = _lines(_light(grey, points), 1, WIDTHS, edges=True)
@@ -71,9 +73,11 @@ def find_rims(image: U8, landmarks: F32) -> tuple[F32, F32] | None:
         rows = np.arange(ANGLES)
         rims.append(points[rows, way])
         clear.append(float(np.percentile(lines[rows, way][BELOW], 25)))
+        stands_out.append(clear[-1] / max(float(np.median(lines[BELOW, BORDER:-BORDER])), 1e-3))
         size.append(float(np.median(radii[way][BELOW])))
     seen = np.array([np.log(min(clear) + 0.01), np.mean(size), np.log(_bridge(grey, landmarks) + 0.005), 1])
-    return (rims[0], rims[1]) if float(seen @ WEIGHTS) > 0 else None
+    worn = float(seen @ WEIGHTS) > 0 and np.mean(stands_out) > STANDS_OUT
+    return (rims[0], rims[1]) if worn else None
 
 
 def _width(landmarks: F32, side: int) -> float:
