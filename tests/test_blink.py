@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import skimage.data
@@ -13,14 +14,14 @@ from PIL import Image
 
 from didlive.actor import watching
 from didlive.demo import demo_portrait
-from didlive.generate.eyes import edge_above, paint_out
+from didlive.generate.eyes import edge_above, paint_out, polygon_mask
 from didlive.generate.warp import WarpGenerator
 from didlive.geometry import BROWS, EYE_RINGS, SHAPE_INDEX
 from didlive.motion import measure, to_motion
 from didlive.portrait import load_portrait
-from didlive.retarget import Retargeter
+from didlive.retarget import Retargeter, distance
 from didlive.settings import MotionSettings
-from didlive.types import U8, Portrait, Presence, Stamp
+from didlive.types import U8, Drive, Portrait, Presence, Stamp
 
 BLINKS = [SHAPE_INDEX["eyeBlinkLeft"], SHAPE_INDEX["eyeBlinkRight"]]
 
@@ -73,15 +74,34 @@ def test_a_lid_turns_into_the_shadow_above_it(portrait: Portrait):
     for ring in EYE_RINGS:
         middle = landmarks[ring[4], :2]
         image[:int(middle[1])] = 110
-    painted = paint_out(image, landmarks).astype(int)
+    painted = paint_out(image, landmarks, None).astype(int)
     for side, ring in enumerate(EYE_RINGS):
         x, y = landmarks[ring[4], :2]
-        reach = edge_above(landmarks, side) * float(np.linalg.norm(landmarks[ring[8], :2] - landmarks[ring[0], :2]))
+        reach = edge_above(landmarks, side, None) * distance(landmarks[:, :2], int(ring[0]), int(ring[8]))
         top, middle, edge = (painted[int(y - share * reach), int(x), 0] for share in (0.9, 0.45, 0.0))
         assert abs(top - 110) < 15 and top < middle < edge and edge > 155
 
 
 def test_brows_are_never_painted_out(portrait: Portrait):
     points = portrait.face.landmarks[BROWS, :2].astype(int)
-    painted = paint_out(portrait.image, portrait.face.landmarks)
+    painted = paint_out(portrait.image, portrait.face.landmarks, None)
     assert np.array_equal(painted[points[:, 1], points[:, 0]], portrait.image[points[:, 1], points[:, 0]])
+
+
+def test_around_open_eyes_nothing_is_left_of_the_lids_drawn(portrait: Portrait):
+    """No line where painted skin ends, none where the eyeball begins."""
+    generator = WarpGenerator()
+    source = generator.prepare(portrait)
+    offset = np.array([source.x, source.y, 0], dtype=np.float32)
+    drive = Drive((source.landmarks + offset).astype(np.float32), np.eye(3, dtype=np.float32),
+                  source.local.centre + offset, 1.0, np.ones(2, np.float32), Presence.TRACK, Stamp(0, 0))
+    patch = generator.generate(source, drive)
+    height, width = patch.image.shape[:2]
+    own = portrait.image[patch.y:patch.y + height, patch.x:patch.x + width]
+    wrong = np.abs(patch.image.astype(int) - own).max(2)
+    for ring in EYE_RINGS:
+        points = source.landmarks[ring, :2]
+        ball = polygon_mask(points, 0, 0, width, height)
+        reach = round(0.5 * distance(points, 0, 8))
+        near = cv2.dilate(ball, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+        assert float(wrong[(near > 0) & (ball == 0)].mean()) < 0.6

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..geometry import BROW_SETS, EYE_CORNERS, EYE_RINGS, IRISES
 from ..types import F32, U8
+from .glasses import Rims
 from .matte import fill_holes
 from .raster import blend, rasterise
 
@@ -23,8 +24,9 @@ class Eye:
     white: (h, w, 3) float32 RGB without iris; iris: (h, w, 4) float32 premultiplied RGBA (0..255); edge: (h, w, 3)
     float32, what the lid edges (lashes, lines, shadow) add to plain lid skin; lash: the same, what stays of it when the
     eye is closed. All at (x0, y0) px of the crop.
-    centre (2,) px and radius px of the iris. band: (32, 2) px, the eye ring and the same ring further out. around:
-    (h, w) float32, 1 where the eye and its lids are: skin drawn from elsewhere hides it (the nose of a turned head).
+    centre (2,) px and radius px of the iris. ring: (16, 2) px, the eye ring; band: (32, 2) px, the same ring a little
+    further in, and further out. around: (h, w) float32, 1 where the eye and its lids are: skin drawn from elsewhere
+    hides it (the nose of a turned head).
     """
 
     side: int
@@ -36,6 +38,7 @@ class Eye:
     y0: int
     centre: F32
     radius: float
+    ring: F32
     band: F32
     around: F32
 
@@ -43,9 +46,17 @@ class Eye:
 # Width of the lid edge below the eye, and least and greatest one above it, in eye widths: lashes and fold are on it,
 # but no more than this share of the way to the brow.
 EDGE_BELOW, EDGE_ABOVE, TO_BROW = 0.085, (0.15, 0.30), 0.6
+# Pixels that the eyeball covers in part show the lid edge beside it.
+INSET_PX = 1.0
+# How softly plain skin begins, in eye widths.
+SOFT = 0.03
+# As far it stays from the rims of glasses.
+RIM = 0.1
 # A closed lid: share of its colour that comes from the skin below the eye, least brightness of lid and fold against
 # that skin, and how much the tint of the fold may differ from it.
 LID_FROM_BELOW, LID_LIGHT, FOLD_LIGHT, FOLD_TINT = 0.6, 0.86, 0.52, 0.05
+# How light the fold of a lid behind glasses is against the skin below.
+FOLD_FRAMED = 0.85
 # What stays of the lid edge when the lid is closed: dark pixels up to this far from it, in eye widths.
 LASH, LASH_LINE = 0.065, 0.9
 _RING = 16
@@ -54,20 +65,29 @@ _BAND_TRIANGLES = np.array([t for i in range(_RING) for t in (
 _BAND_ORDER = np.arange(len(_BAND_TRIANGLES), dtype=np.int32)
 
 
-def edge_above(landmarks: F32, side: int) -> float:
-    """Return the width of the upper lid's edge, in eye widths, from landmarks (478, 3) px."""
+def edge_above(landmarks: F32, side: int, rims: Rims | None) -> float:
+    """Return the width of the upper lid's edge, in eye widths, from landmarks (478, 3) px and the rims of glasses."""
     ring, brow = landmarks[EYE_RINGS[side], :2], landmarks[BROW_SETS[side], :2]
     axis = ring[8] - ring[0]
     along = axis / (axis @ axis)
     down = np.array([-along[1], along[0]], dtype=np.float32)
     u, v = (ring[:9] - ring[0]) @ along, (ring[:9] - ring[0]) @ down
-    gaps = np.interp((brow - ring[0]) @ along, u, v) - (brow - ring[0]) @ down
+
+    def over(points: F32) -> F32:
+        return (np.interp((points - ring[0]) @ along, u, v) - (points - ring[0]) @ down).astype(np.float32)
+
     # The lower edge of the brow, without its lowest end.
-    return float(np.clip(TO_BROW * np.sort(gaps)[2], *EDGE_ABOVE))
+    room = max(TO_BROW * float(np.sort(over(brow))[2]), EDGE_ABOVE[0])
+    if rims is not None:
+        rim = rims[side]
+        across, away = (rim - ring[0]) @ along, over(rim)
+        room = min(room, max(float(away[(away > 0) & (across > 0) & (across < 1)].min(initial=1.0)) - RIM, 0.05))
+    return min(room, EDGE_ABOVE[1])
 
 
-def _band(ring: F32, width: float, above: float) -> F32:
-    """Return (32, 2) px: the ring, and it moved outwards by the width of the lid edge."""
+def _band(ring: F32, width: float, above: float, more: float = 0.0) -> F32:
+    """Return (32, 2) px: the ring moved in by INSET_PX, and moved out by the width of the lid edge and `more` eye
+    widths."""
     along = np.roll(ring, -1, 0) - np.roll(ring, 1, 0)
     normal = np.stack([along[:, 1], -along[:, 0]], 1)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
@@ -75,17 +95,17 @@ def _band(ring: F32, width: float, above: float) -> F32:
     reach = np.full((_RING, 1), EDGE_BELOW * width, dtype=np.float32)
     reach[1:8] = above * width
     reach[[0, 8]] = 0.5 * EDGE_BELOW * width
-    return np.concatenate([ring, ring + normal * reach]).astype(np.float32)
+    return np.concatenate([ring - normal * INSET_PX, ring + normal * (reach + more * width)]).astype(np.float32)
 
 
-def paint_out(image: U8, landmarks: F32) -> U8:
-    """Return the crop (H, W, 3) with plain lid skin in place of both eyes and their lashes."""
+def paint_out(image: U8, landmarks: F32, rims: Rims | None) -> U8:
+    """Return the crop (H, W, 3) with plain lid skin in place of both eyes and their lashes; rims: of glasses."""
     out = image.copy()
     for side in (0, 1):
         ring = landmarks[EYE_RINGS[side], :2]
         a, b = (landmarks[i, :2] for i in EYE_CORNERS[side])
         width = float(np.linalg.norm(a - b))
-        above = edge_above(landmarks, side)
+        above = edge_above(landmarks, side, rims)
         outer = _band(ring, width, above)[_RING:]
         margin = 0.30 * width
         x0, y0 = np.maximum(np.floor(outer.min(0) - margin), 0).astype(int)
@@ -93,13 +113,14 @@ def paint_out(image: U8, landmarks: F32) -> U8:
         patch = image[y0:y1, x0:x1].astype(np.float32)
         h, w = patch.shape[:2]
         hole = polygon_mask(np.maximum(outer, 0), int(x0), int(y0), w, h)
-        skin = _lid_skin(image, ring, above, (int(x0), int(y0)), (w, h))
-        soft = cv2.GaussianBlur(hole, (0, 0), max(0.6, 0.03 * width))[:, :, None]
+        skin = _lid_skin(image, ring, above, rims is not None, (int(x0), int(y0)), (w, h))
+        soft = cv2.GaussianBlur(hole, (0, 0), max(0.6, SOFT * width))[:, :, None]
         out[y0:y1, x0:x1] = np.clip(patch * (1 - soft) + skin * soft + 0.5, 0, 255).astype(np.uint8)
     return out
 
 
-def _lid_skin(image: U8, ring: F32, edge: float, at: tuple[int, int], size: tuple[int, int]) -> F32:
+def _lid_skin(image: U8, ring: F32, edge: float, framed: bool, at: tuple[int, int],
+              size: tuple[int, int]) -> F32:
     """Return (h, w, 3) float32: what the skin of a closed lid looks like, for the patch of `size` (w, h) at `at` px.
 
     The skin around an open eye is in the shadow of brow and fold; a lid that comes down turns to the light, about as
@@ -130,10 +151,11 @@ def _lid_skin(image: U8, ring: F32, edge: float, at: tuple[int, int], size: tupl
     below = np.clip((y - top) / np.maximum(bottom - top, 0.05), 0, 1)[:, :, None]
     above = np.clip((top - y) / edge, 0, 1)[:, :, None]
     low = under[0] + x[:, :, None] * under[1]
-    # A strand of hair or a brow may have darkened and tinted what lies above.
+    # A strand of hair or a brow may have darkened and tinted what lies above; of glasses it is the frame.
     ratio = np.maximum(over[0] + x[:, :, None] * over[1], 1) / np.maximum(low, 1)
     level = ratio.mean(2, keepdims=True)
-    high = low * np.maximum(level, FOLD_LIGHT) * np.clip(ratio / level, 1 - FOLD_TINT, 1 + FOLD_TINT)
+    ratio = np.clip(level, FOLD_LIGHT, 1) * np.clip(ratio / level, 1 - FOLD_TINT, 1 + FOLD_TINT)
+    high = low * (FOLD_FRAMED if framed else ratio)
     lid = LID_FROM_BELOW * low + (1 - LID_FROM_BELOW) * high
     lid = lid * np.maximum(1, LID_LIGHT * low.sum(2, keepdims=True) / np.maximum(lid.sum(2, keepdims=True), 1))
     # Up to the fold it turns into the skin there, without an edge where the drawn skin ends.
@@ -165,8 +187,9 @@ def polygon_mask(points: F32, x0: int, y0: int, width: int, height: int) -> F32:
     return (cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA) / np.float32(255)).astype(np.float32)
 
 
-def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
-    """Cut an eyeball out of the crop (H, W, 3) with its landmarks (478, 3) px; `painted` is `paint_out`'s result."""
+def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int, rims: Rims | None) -> Eye:
+    """Cut an eyeball out of the crop (H, W, 3) with its landmarks (478, 3) px; `painted` is `paint_out`'s result
+    for the same `rims`."""
     ring = landmarks[EYE_RINGS[side], :2]
     a, b = (landmarks[i, :2] for i in EYE_CORNERS[side])
     width = float(np.linalg.norm(a - b))
@@ -185,7 +208,8 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
     soft = max(0.9, 0.10 * radius)
     alpha = np.clip((radius + soft - distance) / (2 * soft), 0, 1)[:, :, None]
     edge = patch - painted[y0:y1, x0:x1].astype(np.float32)
-    band = _band(ring, width, edge_above(landmarks, side))
+    # As far as the softened border of what was painted out: less would leave a line around the open eye.
+    band = _band(ring, width, edge_above(landmarks, side, rims), max(3 * SOFT, 2.5 / width))
     away = cv2.distanceTransform((inside < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
     near = np.exp(-(away / (LASH * width)) ** 2)[:, :, None]
     # The dark line of the lashes: as dark as the darkest tenth of the lid edge that shows.
@@ -197,7 +221,7 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
     around = cv2.dilate(polygon_mask(band[_RING:], int(x0), int(y0), w, h),
                         cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1)))
     return Eye(side, white, np.concatenate([iris * alpha, 255 * alpha], 2).astype(np.float32), edge,
-               lash.astype(np.float32), int(x0), int(y0), centre, radius, band,
+               lash.astype(np.float32), int(x0), int(y0), centre, radius, ring, band,
                np.asarray(cv2.GaussianBlur(around, (0, 0), 1.0), dtype=np.float32))
 
 
@@ -251,8 +275,7 @@ def draw_eye(out: U8, eye: Eye, source: F32, target: F32, opening: float, maps: 
     ring = np.ascontiguousarray(target[EYE_RINGS[eye.side], :2])
     matrix = _similarity(source, target, eye)
     # Lid edges keep their thickness: they turn and grow with the eye but are not stretched by the closing lid.
-    outer = ring + (eye.band[_RING:] - eye.band[:_RING]) @ matrix[:, :2].T
-    band = np.concatenate([ring, outer]).astype(np.float32)
+    band = (np.tile(ring, (2, 1)) + (eye.band - np.tile(eye.ring, (2, 1))) @ matrix[:, :2].T).astype(np.float32)
     low, high = np.floor(band.min(0)).astype(int) - 2, np.ceil(band.max(0)).astype(int) + 3
     x0, y0 = max(0, int(low[0])), max(0, int(low[1]))
     x1, y1 = min(out.shape[1], int(high[0])), min(out.shape[0], int(high[1]))

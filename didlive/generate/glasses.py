@@ -25,13 +25,14 @@ STANDS_OUT = 1.42
 THICK, HINGE = 0.12, 0.12
 
 
-def stiffness(image: U8, landmarks: F32) -> F32:
-    """Return (468, 1) how stiffly each face point follows the head alone, 0..1: 1 under the frame of glasses.
+# The rims around both eyes in the order of geometry.EYE_RINGS, each (72, 2) px.
+Rims = tuple[F32, F32]
 
-    image: (H, W, 3); landmarks: (478, 3) px. All 0 where there are no glasses, or hardly visible ones.
-    """
+
+def stiffness(rims: Rims | None, landmarks: F32) -> F32:
+    """Return (468, 1) how stiffly each face point follows the head alone, 0..1: 1 under the frame of glasses; all 0
+    without any. landmarks: (478, 3) px."""
     stiff = np.zeros((468, 1), dtype=np.float32)
-    rims = find_rims(image, landmarks)
     if rims is None:
         return stiff
     width = float(np.mean([_width(landmarks, side) for side in (0, 1)]))
@@ -60,8 +61,9 @@ def stiffness(image: U8, landmarks: F32) -> F32:
     return stiff
 
 
-def find_rims(image: U8, landmarks: F32) -> tuple[F32, F32] | None:
-    """Return the rims of both glasses, each (72, 2) px, clockwise from the right; None without glasses."""
+def find_rims(image: U8, landmarks: F32) -> Rims | None:
+    """Return the rims of both glasses, clockwise from the right; None where there are no glasses, or hardly visible
+    ones. image: (H, W, 3); landmarks: (478, 3) px."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), max(0.5, BLUR * _width(landmarks, 0))), dtype=np.float32)
     rims, clear, size, stands_out = [], [], [], []

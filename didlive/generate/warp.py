@@ -10,7 +10,7 @@ import numpy as np
 from ..geometry import OVAL, SHAPE_INDEX, HeadLocal, head_box, head_local, head_rotation, portrait_landmarks
 from ..types import F32, U8, Drive, Patch, Portrait
 from .eyes import Eye, draw_eye, paint_out, prepare_eye
-from .glasses import stiffness
+from .glasses import find_rims, stiffness
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import HeadMesh, build_mesh, pose_mesh
 from .mouth import Mouth, draw_mouth, paint_lips, prepare_mouth
@@ -54,10 +54,11 @@ class WarpGenerator:
         local = head_local(landmarks, head_rotation(portrait.face))
         h, w = crop.shape[:2]
         coverage = person_coverage(portrait, x, y, crop, landmarks)
-        mesh = build_mesh(landmarks, local, coverage, stiffness(crop, landmarks))
-        painted = paint_lips(paint_out(crop, landmarks), landmarks)
+        rims = find_rims(crop, landmarks)
+        mesh = build_mesh(landmarks, local, coverage, stiffness(rims, landmarks))
+        painted = paint_lips(paint_out(crop, landmarks, rims), landmarks)
         matte = make_matte(painted, coverage) if portrait.alpha is None else cut_out(painted, coverage)
-        eyes = prepare_eye(crop, painted, landmarks, 0), prepare_eye(crop, painted, landmarks, 1)
+        eyes = prepare_eye(crop, painted, landmarks, 0, rims), prepare_eye(crop, painted, landmarks, 1, rims)
         white = np.mean([_bright(eye.white) for eye in eyes], axis=0).astype(np.float32)
         smile = float(portrait.face.blendshapes[SMILES].mean())
         mouth = prepare_mouth(crop, landmarks, local, white, smile)
