@@ -71,10 +71,12 @@ def test_no_hole_opens_between_a_lifted_lip_and_the_teeth(source: WarpSource):
     assert below.min() > 2 * source.mouth.cavity.image.mean()
 
 
-def test_a_parted_mouth_at_rest_shows_what_the_portrait_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                              models: object):
-    """Also where its teeth are too little to be used: nothing drawn takes their place before the lips move."""
-    monkeypatch.setattr(mouth, "_own_teeth", lambda *_: None)
+@pytest.mark.parametrize("usable", [True, False], ids=["teeth", "too little of them"])
+def test_a_parted_mouth_at_rest_shows_what_the_portrait_shows(usable: bool, tmp_path: Path,
+                                                              monkeypatch: pytest.MonkeyPatch, models: object):
+    """Nothing drawn takes its place before the lips move."""
+    if not usable:
+        monkeypatch.setattr(mouth, "find_own_teeth", lambda *_: None)
     Image.fromarray(skimage.data.astronaut()).save(tmp_path / "astronaut.png")
     source = WarpGenerator().prepare(load_portrait(tmp_path / "astronaut.png"))
     crop = np.array([source.x, source.y, 0], np.float32)
@@ -91,5 +93,5 @@ def test_a_parted_mouth_at_rest_shows_what_the_portrait_shows(tmp_path: Path, mo
         own = source.portrait.image[source.y:, source.x:]
         return float(np.abs(patch.image[box].astype(int) - own[box]).mean())
 
-    assert source.mouth.rest is not None
+    assert source.mouth.rest is not None and (source.mouth.own is not None) is usable
     assert inside(0) < 4 < inside(3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -192,3 +193,16 @@ def test_another_scale_of_the_portrait_shows_the_same_crops(generator: RefineGen
     a, b = source.reference, larger.reference
     assert np.abs(a.face.astype(int) - b.face).mean() < 3 and np.abs(a.mouth.astype(int) - b.mouth).mean() < 6
     assert replace(larger, warp=source.warp).portrait is portrait
+
+
+def test_the_portraits_own_teeth_keep_their_light(generator: RefineGenerator, source: RefineSource, astronaut: Path):
+    """The network changes the light of drawn teeth only."""
+    def between_lips(prepared: RefineSource) -> int:
+        asked = drive(prepared, jaw=0.25)
+        change = np.abs(added(generator, prepared, asked)).max(2)
+        x, y = np.round(asked.landmarks[[13, 14], :2].mean(0) - [prepared.warp.x, prepared.warp.y]).astype(int)
+        return int(change[y - 1:y + 2, x - 1:x + 2].max())
+
+    smiling = generator.prepare(load_portrait(astronaut))
+    assert source.warp.mouth.own is None and between_lips(source) > 20
+    assert smiling.warp.mouth.own is not None and between_lips(smiling) == 0

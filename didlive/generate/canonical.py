@@ -92,13 +92,14 @@ def pose_of(drive: Drive, source: WarpSource) -> Pose:
 @dataclass(frozen=True, slots=True)
 class Views:
     """The crops of one picture, uint8 (C, H, W) as the module describes, and their matrices (2, 3) from crop px to
-    picture px. eyes: image left, then image right mirrored."""
+    picture px. eyes: image left, then image right mirrored. own_teeth: those between the lips are the portrait's."""
 
     mouth: U8
     eyes: tuple[U8, U8]
     face: U8
     matrices: tuple[F32, F32, F32, F32]
     moved: tuple[float, float, float, float]
+    own_teeth: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,8 @@ def views(image: U8, pose: Pose, reference: Reference) -> Views:
     eyes = [np.concatenate([_planes(image, m, EYE), reference.eyes[side][:3], _eye_guide(pose, m, side, reference)])
             for side, m in enumerate((left, right))]
     whole = np.concatenate([_planes(image, face, FACE), reference.face, _face_guide(pose, face, reference)])
-    return Views(drawn, (eyes[0], eyes[1]), whole, placed, _moved(pose, placed, reference))
+    return Views(drawn, (eyes[0], eyes[1]), whole, placed, _moved(pose, placed, reference),
+                 reference.layers.own is not None)
 
 
 def to_crop(points: F32, matrix: F32) -> F32:

@@ -12,6 +12,7 @@ from ..geometry import CHIN, LIPS_INNER, LIPS_OUTER, HeadLocal
 from ..types import F32, U8
 from .eyes import polygon_mask
 from .matte import fill_holes
+from .own_teeth import Sprite, as_shown, box_around, find_own_teeth, lip_gap
 from .raster import blend
 from .teeth import LOWER_MM, SPRITE_MM, UPPER_MM, Palette, Teeth, draw_arch, draw_tongue, luma
 
@@ -36,20 +37,11 @@ CHEEKS = (205, 425, 50, 280)
 
 
 @dataclass(frozen=True, slots=True)
-class Sprite:
-    """Premultiplied RGBA (h, w, 4) float32 and the head-local positions (3, 3) of its corners: top left, top right,
-    bottom left."""
-
-    image: F32
-    corners: F32
-
-
-@dataclass(frozen=True, slots=True)
 class Mouth:
     """Prepared layers, from back to front. cavity: RGB from the portrait, or one colour (1, 1, 3). own: the portrait's
-    own teeth. rest: all that shows between its lips when its own teeth are too little to go on with, drawn while the
-    lips are about as far apart as there (gap_mm). line: (3,) RGB of the line of closed lips, which a portrait with an
-    open mouth lacks (else None). glow: (3,) RGB of the light between the lips. ppm: px per millimetre in the crop."""
+    own teeth. rest: all that shows between its lips, drawn while the lips are about as far apart as there (gap_mm).
+    line: (3,) RGB of the line of closed lips, which a portrait with an open mouth lacks (else None). glow: (3,) RGB of
+    the light between the lips. ppm: px per millimetre in the crop."""
 
     cavity: Sprite
     tongue: Sprite
@@ -89,19 +81,7 @@ def _sample(image: U8, points: np.ndarray) -> F32:
 def is_open(landmarks: F32) -> bool:
     """Return whether the lips of landmarks (478, 3) are visibly apart."""
     width = float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]))
-    return _gap(landmarks[LIPS_INNER, :2]) > 0.035 * width
-
-
-def _box(points: F32, margin_px: int, image: U8) -> tuple[np.ndarray, np.ndarray]:
-    """Return the corners (x, y) of the box around points (N, 2), the second beyond it, inside the image."""
-    low = np.maximum(np.floor(points.min(0)).astype(int) - margin_px, 0)
-    high = np.minimum(np.ceil(points.max(0)).astype(int) + margin_px + 1, [image.shape[1], image.shape[0]])
-    return low, high
-
-
-def _gap(ring: F32) -> float:
-    """Return how far the inner lips (20, 2) are apart in the middle, px."""
-    return float(np.linalg.norm(ring[5] - ring[15]))
+    return lip_gap(landmarks[LIPS_INNER, :2]) > 0.035 * width
 
 
 def paint_lips(image: U8, landmarks: F32) -> U8:
@@ -113,7 +93,7 @@ def paint_lips(image: U8, landmarks: F32) -> U8:
     width = float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]))
     if not is_open(landmarks):
         return image
-    low, high = _box(outer, 4, image)
+    low, high = box_around(outer, 4, image)
     patch = image[low[1]:high[1], low[0]:high[0]].astype(np.float32)
     h, w = patch.shape[:2]
     hole = polygon_mask(ring, int(low[0]), int(low[1]), w, h)
@@ -140,7 +120,7 @@ def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32, smile
     z = float(local.shape[[13, 14], 2].mean()) + 3.0 * unit
     edge = line + np.array([0, UPPER_SHOW_MM * unit], dtype=np.float32)
     cavity = Sprite(palette.dark.reshape(1, 1, 3), np.zeros((3, 3), np.float32))
-    own = _own_teeth(image, landmarks, local, palette)
+    own = find_own_teeth(image, landmarks, local, palette)
     if own is not None:
         # Drawn teeth go on where the portrait's own end: same colour, same biting edge.
         palette = replace(palette, tooth=own.colour)
@@ -153,8 +133,8 @@ def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32, smile
     lower_z, tongue_middle = z + 2.0 * unit, line + np.array([0, 9.0 * unit])
     return Mouth(
         cavity=cavity, own=own.teeth if own is not None else None, ppm=ppm,
-        rest=_rest(image, landmarks, local) if own is None and is_open(landmarks) else None,
-        gap_mm=_gap(landmarks[LIPS_INNER, :2]) / ppm,
+        rest=as_shown(image, landmarks, local) if is_open(landmarks) else None,
+        gap_mm=lip_gap(landmarks[LIPS_INNER, :2]) / ppm,
         glow=(GLOW * palette.lip).astype(np.float32),
         line=(0.45 * palette.lip).astype(np.float32) if is_open(landmarks) else None,
         upper=Sprite(arch(UPPER_MM, palette, True), _corners(edge, z, unit)),
@@ -186,101 +166,6 @@ def _soften(sprite: F32, image: U8, landmarks: F32, enlargement: float) -> F32:
     return np.asarray(cv2.GaussianBlur(sprite, (0, 0), sigma), dtype=np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class _OwnTeeth:
-    """Teeth found in the portrait: sprite, mean colour (3,), biting edge (head-local y), and the cavity if seen."""
-
-    teeth: Sprite
-    colour: F32
-    edge: float
-    cavity: Sprite | None
-
-
-def _own_teeth(image: U8, landmarks: F32, local: HeadLocal, palette: Palette) -> _OwnTeeth | None:
-    """Return the portrait's own teeth when its mouth is open enough to show them across most of its width."""
-    ring = landmarks[LIPS_INNER, :2]
-    width = float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]))
-    gap = _gap(ring)
-    if gap < 0.09 * width or gap < 4:
-        return None
-    low, high = _box(ring, 3, image)
-    patch = image[low[1]:high[1], low[0]:high[0]].astype(np.float32)
-    h, w = patch.shape[:2]
-    inside = polygon_mask(ring, int(low[0]), int(low[1]), w, h)
-    core = cv2.erode(inside, np.ones((3, 3), np.uint8)) > 0.9
-    if core.sum() < 12:
-        return None
-    alpha = _tooth_mask(patch, core, palette)
-    columns = (alpha > 0.5).any(0)
-    if float(alpha.sum()) < 0.25 * float(core.sum()) or columns.sum() < 0.5 * core.any(0).sum():
-        return None
-    depth = float(landmarks[[13, 14], 2].mean()) + 0.02 * width
-    rise = round(0.16 * width)
-    sprite = Sprite(_grow_up(patch, alpha, rise), _image_corners(low - [0, rise], w, h + rise, depth, local))
-    middle = alpha[:, w // 3:-(w // 3)] > 0.5
-    bottom = float(np.median([np.flatnonzero(c)[-1] for c in middle.T if c.any()] or [h / 2]))
-    edge = _image_corners(low + np.array([w // 2, int(bottom)]), 2, 2, depth, local)[0, 1]
-    hollow = (core & (alpha < 0.15)).astype(np.float32)
-    cavity = None
-    if hollow.sum() >= 10:
-        pixels = fill_holes(patch, hollow)
-        # Lip and gum seen between the teeth are no hollow: nothing behind the teeth is lighter than half the lips.
-        pixels *= min(1.0, 0.38 * float(luma(palette.lip)) / max(float(luma(pixels).mean()), 1.0))
-        cavity = Sprite(pixels.astype(np.float32), _image_corners(low, w, h, depth, local))
-    return _OwnTeeth(sprite, patch[alpha > 0.7].mean(0).astype(np.float32), float(edge), cavity)
-
-
-def _rest(image: U8, landmarks: F32, local: HeadLocal) -> Sprite:
-    """Return what the portrait shows between its lips, premultiplied, soft at the rim."""
-    ring = landmarks[LIPS_INNER, :2]
-    low, high = _box(ring, 3, image)
-    patch = image[low[1]:high[1], low[0]:high[0]].astype(np.float32)
-    h, w = patch.shape[:2]
-    rim = cv2.dilate(polygon_mask(ring, int(low[0]), int(low[1]), w, h), np.ones((3, 3), np.uint8))
-    cover = np.asarray(cv2.GaussianBlur(rim, (0, 0), 0.8))[:, :, None]
-    depth = float(landmarks[[13, 14], 2].mean())
-    return Sprite(np.concatenate([patch * cover, 255 * cover], 2).astype(np.float32),
-                  _image_corners(low, w, h, depth, local))
-
-
-def _tooth_mask(patch: F32, core: np.ndarray, palette: Palette) -> F32:
-    """(h, w) coverage of teeth: lighter than the lips and less red than them."""
-    bright = luma(patch)
-    dark, light = np.percentile(bright[core], [8, 92])
-    level = float(luma(palette.tooth))
-    floor = min(dark + 0.35 * (light - dark), 0.72 * level)
-    redness = patch[:, :, 0] - patch[:, :, 1:].mean(2)
-    lip_redness = float(palette.lip[0] - palette.lip[1:].mean())
-    teeth = np.clip((bright - floor) / max(0.18 * level, 8), 0, 1) * (light > 0.45 * level)
-    if lip_redness > 18:
-        teeth *= np.clip((0.85 * lip_redness - redness) / (0.3 * lip_redness), 0, 1)
-    return (cv2.GaussianBlur(teeth.astype(np.float32), (0, 0), 0.7) * core).astype(np.float32)
-
-
-def _grow_up(patch: F32, alpha: F32, rise: int) -> F32:
-    """Return the teeth as premultiplied RGBA, continued upwards by `rise` px: the upper lip may go up and show more."""
-    # Colour reaches a little beyond the teeth, so that their soft edge stays light.
-    colour = np.pad(fill_holes(patch, (alpha > 0.5).astype(np.float32)), ((rise, 0), (0, 0), (0, 0)))
-    cover = np.pad(alpha, ((rise, 0), (0, 0)))
-    for x in range(alpha.shape[1]):
-        rows = np.flatnonzero(cover[:, x] > 0.6)
-        if len(rows):
-            top = int(rows[0]) + min(1, len(rows) - 1)
-            above = np.arange(top)
-            fade = np.clip((top - above) / max(rise, 1), 0, 1)
-            colour[:top, x] = colour[top, x] * (1 - 0.25 * fade[:, None])
-            cover[:top, x] = np.clip((1 - fade) / 0.3, 0, 1)
-    cover = cover[:, :, None]
-    return np.concatenate([colour * cover, cover * 255], 2).astype(np.float32)
-
-
-def _image_corners(low: np.ndarray, w: int, h: int, depth: float, local: HeadLocal) -> F32:
-    """Head-local positions of a patch's corners, on a plane of one depth in the picture."""
-    x, y = float(low[0]), float(low[1])
-    pixels = np.array([[x, y, depth], [x + w - 1, y, depth], [x, y + h - 1, depth]], dtype=np.float32)
-    return (((pixels - local.centre) @ local.rotation) / local.scale).astype(np.float32)
-
-
 def teeth_shifts(mouth: Mouth, local: HeadLocal, target: F32, turned: F32, centre: F32, scale: float
                  ) -> tuple[F32, F32]:
     """Return how far the upper and the lower teeth went from their place in the portrait, (3,) head-local each, in a
@@ -308,7 +193,7 @@ def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32
     target: (478, 3) landmarks px; turned: (3, 3) head rotation; centre: (3,) px; scale: size against the portrait.
     """
     ring = target[LIPS_INNER, :2]
-    low, high = _box(ring, 2, out)
+    low, high = box_around(ring, 2, out)
     w, h = (int(v) for v in high - low)
     if w < 3 or h < 3:
         return
@@ -339,7 +224,7 @@ def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32
             if lit is not None:
                 colour = colour * lit[:, :, None] + mouth.glow * cover * (1 - lit[:, :, None])
             inside = colour + inside * (1 - cover)
-    here = 1 - abs(_gap(ring) / (mouth.ppm * scale) - mouth.gap_mm) / REST_MM
+    here = 1 - abs(lip_gap(ring) / (mouth.ppm * scale) - mouth.gap_mm) / REST_MM
     if mouth.rest is not None and here > 0:
         drawn = place(mouth.rest) * min(2 * here, 1.0)
         inside = drawn[:, :, :3] + inside * (1 - drawn[:, :, 3:] / 255)
@@ -348,7 +233,7 @@ def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32
 
 def _draw_line(out: U8, mouth: Mouth, ring: F32, at: tuple[int, int], size: tuple[int, int], ppm: float) -> None:
     """Draw the line where the lips meet, fading as they part."""
-    opening = _gap(ring) / ppm
+    opening = lip_gap(ring) / ppm
     strength = 0.6 * min(max(1.5 - opening, 0.0), 1.0)
     if mouth.line is None or strength == 0:
         return

@@ -132,7 +132,12 @@ def feathers(seen: Views, gates: list[float]) -> list[F32]:
         eyes.append(window(EYE) * (1 - doubt))
         if doubt > 0:
             face = face * (1 - _to_face(window(EYE) * doubt, seen, 1 + side))
-    windows = (window(MOUTH), *eyes, face)
+    mouth = window(MOUTH)
+    if seen.own_teeth:
+        # They are in the portrait's own light already.
+        inside = np.asarray(cv2.GaussianBlur(seen.mouth[6], (0, 0), 1.0), np.float32) / np.float32(255)
+        mouth, face = mouth * (1 - inside), face * (1 - _to_face(inside, seen, 0))
+    windows = (mouth, *eyes, face)
     return [(weight * np.float32(gate)).astype(np.float32) for weight, gate in zip(windows, gates, strict=True)]
 
 

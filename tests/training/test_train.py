@@ -52,9 +52,9 @@ def run(prepared: Path, samples: Path, tmp_path_factory: pytest.TempPathFactory)
     common = ["--samples", str(samples), "--out", str(out), "--threads", "1"]
     assert main(["train", "identity", str(prepared), *common, "--steps", "8"]) == 0
     config = out / "config.toml"
-    config.write_text("[mouth]\nbatch = 2\nadversarial = 0.2\nadversarial_from = 0.4\nreport_s = 600.0\n",
+    config.write_text("[mouth]\nbatch = 2\nadversarial = 0.2\nadversarial_from = 0.7\nreport_s = 600.0\n",
                       encoding="utf-8")
-    assert main(["train", "refiner", *common, "--held-out", str(samples), "--steps", "60",
+    assert main(["train", "refiner", *common, "--held-out", str(samples), "--steps", "100",
                  "--config", str(config)]) == 0
     return out
 
@@ -171,15 +171,15 @@ def test_a_run_learns_reports_and_keeps(run: Path):
     assert float(rows[-1]["critic"]) > 0, "the critic never spoke"
     assert (run / "mouth.png").stat().st_size > 10_000
     parts, facts = load_state(run / "mouth.safetensors")
-    assert set(parts) == {"net", "critic", "ours", "theirs", "average"} and facts["step"] == 60
+    assert set(parts) == {"net", "critic", "ours", "theirs", "average"} and facts["step"] == 100
 
 
 def test_a_finished_run_does_not_start_again(run: Path, samples: Path):
     loaded = load_samples([samples])
-    trainer = Trainer(RefinerConfig(steps=60, threads=1), loaded, loaded, run)
-    assert trainer.step == 60 and trainer.clock.share == 1
+    trainer = Trainer(RefinerConfig(steps=100, threads=1), loaded, loaded, run)
+    assert trainer.step == 100 and trainer.clock.share == 1
     trainer.run(lambda text, share: None)
-    assert trainer.step == 60
+    assert trainer.step == 100
 
 
 def test_a_longer_run_goes_on_with_its_moments(run: Path, samples: Path):
@@ -214,7 +214,7 @@ def test_int8_files_are_made_and_compared(run: Path, samples: Path, tmp_path: Pa
 
 def test_several_processes_share_the_work(run: Path, samples: Path, tmp_path: Path):
     shutil.copy(run / "identity.safetensors", tmp_path)
-    (tmp_path / "c.toml").write_text("[face]\nbatch = 2\nadversarial = 0.2\nadversarial_from = 0.4\n", encoding="utf-8")
+    (tmp_path / "c.toml").write_text("[face]\nbatch = 2\nadversarial = 0.2\nadversarial_from = 0.7\n", encoding="utf-8")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
     done = subprocess.run([*torchrun, "didlive", "train", "refiner", "--region", "face", "--samples", samples,
                            "--held-out", samples, "--out", tmp_path, "--steps", "5", "--threads", "1", "--config",
