@@ -48,6 +48,8 @@ class Eye:
 EDGE_BELOW, EDGE_ABOVE, TO_BROW = 0.085, (0.15, 0.30), 0.6
 # Pixels that the eyeball covers in part show the lid edge beside it.
 INSET_PX = 1.0
+# How far the rim of an iris reaches, in radii.
+RIM_REACH = 1.3
 # How softly plain skin begins, in eye widths.
 SOFT = 0.03
 # As far it stays from the rims of glasses.
@@ -207,6 +209,9 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int, rims: Rims | 
     iris = _complete_iris(patch, inside, distance, centre - [x0, y0], radius)
     soft = max(0.9, 0.10 * radius)
     alpha = np.clip((radius + soft - distance) / (2 * soft), 0, 1)[:, :, None]
+    # The rim of the iris as it is seen, with its dark ring and glints, goes where the iris goes.
+    beyond = np.clip((RIM_REACH * radius - distance) / (2 * soft), 0, 1) * _clear(inside, radius)
+    iris = iris * alpha + (patch - iris * alpha - white * (1 - alpha)) * beyond[:, :, None]
     edge = patch - painted[y0:y1, x0:x1].astype(np.float32)
     # As far as the softened border of what was painted out: less would leave a line around the open eye.
     band = _band(ring, width, edge_above(landmarks, side, rims), max(3 * SOFT, 2.5 / width))
@@ -220,7 +225,7 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int, rims: Rims | 
     margin = max(2, round(0.14 * width))
     around = cv2.dilate(polygon_mask(band[_RING:], int(x0), int(y0), w, h),
                         cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1)))
-    return Eye(side, white, np.concatenate([iris * alpha, 255 * alpha], 2).astype(np.float32), edge,
+    return Eye(side, white, np.concatenate([iris, 255 * alpha], 2).astype(np.float32), edge,
                lash.astype(np.float32), int(x0), int(y0), centre, radius, ring, band,
                np.asarray(cv2.GaussianBlur(around, (0, 0), 1.0), dtype=np.float32))
 
@@ -243,13 +248,16 @@ def _white(patch: F32, inside: F32, distance: F32, radius: float) -> F32:
     return fill_holes(patch, known)
 
 
+def _clear(inside: F32, radius: float) -> F32:
+    """Return (h, w) where the eyeball is seen; along the lids is lash and shadow."""
+    rim = max(1, round(0.16 * radius))
+    return np.asarray(cv2.erode(inside, np.ones((2 * rim + 1, 1), np.uint8)), dtype=np.float32)
+
+
 def _complete_iris(patch: F32, inside: F32, distance: F32, centre: F32, radius: float) -> F32:
     """Fill the hidden part of the iris disc from its mirror images, then smoothly."""
     h, w = distance.shape
-    # The rim along the lids is lash and shadow, not iris.
-    rim = max(1, round(0.16 * radius))
-    clear = cv2.erode(inside, np.ones((2 * rim + 1, 1), np.uint8))
-    visible = ((clear > 0.7) & (distance < radius * 1.05)).astype(np.float32)
+    visible = ((_clear(inside, radius) > 0.7) & (distance < radius * 1.05)).astype(np.float32)
     filled, known = patch * visible[:, :, None], visible.copy()
     cx, cy = float(centre[0]), float(centre[1])
     flips = (
