@@ -60,7 +60,8 @@ LID_FROM_BELOW, LID_LIGHT, FOLD_LIGHT, FOLD_TINT = 0.6, 0.86, 0.52, 0.05
 # How light the fold of a lid behind glasses is against the skin below.
 FOLD_FRAMED = 0.85
 # What stays of the lid edge when the lid is closed: dark pixels up to this far from it, in eye widths.
-LASH, LASH_LINE = 0.065, 0.9
+# The line where lids meet is darker than their skin by at least this share.
+LASH, LASH_LINE, LASH_LEAST = 0.065, 0.9, 0.55
 _RING = 16
 _BAND_TRIANGLES = np.array([t for i in range(_RING) for t in (
     (i, _RING + i, (i + 1) % _RING), ((i + 1) % _RING, _RING + i, _RING + (i + 1) % _RING))], dtype=np.int32)
@@ -220,6 +221,7 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int, rims: Rims | 
     # The dark line of the lashes: as dark as the darkest tenth of the lid edge that shows.
     rim = polygon_mask(band[_RING:], int(x0), int(y0), w, h) * (inside < 0.5) > 0.5
     dark = edge[rim][edge[rim].sum(1) <= np.percentile(edge[rim].sum(1), 12)].mean(0) if rim.any() else np.zeros(3)
+    dark = np.minimum(dark, -LASH_LEAST * painted[y0:y1, x0:x1][inside > 0.5].mean(0)) if inside.any() else dark
     ends = np.clip(np.minimum(*(np.hypot(xx + x0 - c[0], yy + y0 - c[1]) for c in (a, b))) / (0.2 * width), 0, 1)
     lash = np.minimum(np.minimum(edge, 0), np.minimum(dark, 0) * LASH_LINE * ends[:, :, None]) * near
     margin = max(2, round(0.14 * width))
