@@ -62,11 +62,12 @@ class Latest(Generic[T]):
 
 class Splice:
     """Capture times without pauses: while `paused` nothing counts, and afterwards time goes on one `period_ns` after
-    the last time that counted."""
+    the last time that counted. One thread calls it, another may ask `place`."""
 
     def __init__(self, period_ns: int) -> None:
         self.period_ns = period_ns
         self.paused = False
+        self._lock = threading.Lock()
         self._cut = False
         self._last_ns: int | None = None
         self._skipped_ns = 0
@@ -75,24 +76,29 @@ class Splice:
 
     def __call__(self, captured_ns: int) -> int | None:
         """Return the time without pauses, or None when this moment is left out."""
-        if self.paused:
-            self._cut = True
-            return None
-        if self._cut and self._last_ns is not None:
-            before_ns = self._skipped_ns
-            self._skipped_ns = max(before_ns, captured_ns - self._last_ns - self.period_ns)
-            self._cuts.append((self._last_ns + before_ns + self.period_ns, captured_ns, self._skipped_ns))
-        self._cut = False
-        self._last_ns = captured_ns - self._skipped_ns
-        return self._last_ns
+        with self._lock:
+            if self.paused:
+                self._cut = True
+                return None
+            if self._cut and self._last_ns is not None:
+                before_ns = self._skipped_ns
+                self._skipped_ns = max(before_ns, captured_ns - self._last_ns - self.period_ns)
+                self._cuts.append((self._last_ns + before_ns + self.period_ns, captured_ns, self._skipped_ns))
+            self._cut = False
+            self._last_ns = captured_ns - self._skipped_ns
+            return self._last_ns
 
     def place(self, at_ns: int) -> int | None:
         """Return the time without pauses of any moment up to now, or None when it was left out."""
         skipped_ns = 0
-        for begin_ns, end_ns, total_ns in self._cuts:
-            if at_ns < end_ns:
-                return None if at_ns >= begin_ns else at_ns - skipped_ns
-            skipped_ns = total_ns
+        with self._lock:
+            for begin_ns, end_ns, total_ns in self._cuts:
+                if at_ns < end_ns:
+                    return None if at_ns >= begin_ns else at_ns - skipped_ns
+                skipped_ns = total_ns
+            # A pause of which nobody knows yet when it ends: what was recorded before it may still be written now.
+            if self._last_ns is not None and (self._cut or self.paused):
+                return None if at_ns >= self._last_ns + self._skipped_ns + self.period_ns else at_ns - skipped_ns
         return at_ns - skipped_ns
 
 

@@ -230,6 +230,8 @@ def test_moments_that_a_pause_leaves_out():
     assert [splice(at) for at in (100, 110, 120)] == [100, 110, 120]
     splice.paused = True
     assert splice(130) is None
+    # Nobody knows yet how long the pause will be, but what was heard in it is left out already.
+    assert [splice.place(at) for at in (95, 125, 130, 199)] == [95, 125, None, None]
     splice.paused = False
     assert splice(200) == 130 and splice(210) == 140
     assert [splice.place(at) for at in (95, 125, 130, 199, 200, 205)] == [95, 125, None, None, 130, 135]
