@@ -14,9 +14,9 @@ from PIL import Image
 
 from didlive.actor import watching
 from didlive.demo import demo_portrait
-from didlive.generate.eyes import edge_above, paint_out, polygon_mask
+from didlive.generate.eyes import edge_above, paint_out, polygon_mask, prepare_eye
 from didlive.generate.warp import WarpGenerator
-from didlive.geometry import BROWS, EYE_RINGS, SHAPE_INDEX
+from didlive.geometry import BROWS, EYE_LOWER, EYE_RINGS, EYE_UPPER, SHAPE_INDEX
 from didlive.motion import measure, to_motion
 from didlive.portrait import load_portrait
 from didlive.retarget import Retargeter, distance
@@ -105,3 +105,13 @@ def test_around_open_eyes_nothing_is_left_of_the_lids_drawn(portrait: Portrait):
         reach = round(0.5 * distance(points, 0, 8))
         near = cv2.dilate(ball, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
         assert float(wrong[(near > 0) & (ball == 0)].mean()) < 0.6
+
+
+def test_a_portrait_with_shut_eyes_can_be_prepared(portrait: Portrait):
+    landmarks = portrait.face.landmarks.copy()
+    for upper, lower in zip(EYE_UPPER, EYE_LOWER, strict=True):
+        landmarks[upper] = landmarks[lower]
+    painted = paint_out(portrait.image, landmarks, None)
+    for side in (0, 1):
+        eye = prepare_eye(portrait.image, painted, landmarks, side, None)
+        assert np.isfinite(eye.lash).all() and np.isfinite(eye.iris).all()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..geometry import BROW_SETS, EYE_CORNERS, EYE_RINGS, IRISES
 from ..types import F32, U8
-from .glasses import Rims
+from .glasses import Rims, eye_width
 from .matte import fill_holes
 from .raster import blend, rasterise
 
@@ -106,8 +106,7 @@ def paint_out(image: U8, landmarks: F32, rims: Rims | None) -> U8:
     out = image.copy()
     for side in (0, 1):
         ring = landmarks[EYE_RINGS[side], :2]
-        a, b = (landmarks[i, :2] for i in EYE_CORNERS[side])
-        width = float(np.linalg.norm(a - b))
+        width = eye_width(landmarks, side)
         above = edge_above(landmarks, side, rims)
         outer = _band(ring, width, above)[_RING:]
         margin = 0.30 * width
@@ -195,7 +194,7 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int, rims: Rims | 
     for the same `rims`."""
     ring = landmarks[EYE_RINGS[side], :2]
     a, b = (landmarks[i, :2] for i in EYE_CORNERS[side])
-    width = float(np.linalg.norm(a - b))
+    width = eye_width(landmarks, side)
     centre, radius = iris_disc(landmarks, side, width)
     reach = np.array([width * 0.95, width * 0.75])
     middle = (a + b) / 2
@@ -217,11 +216,13 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int, rims: Rims | 
     # As far as the softened border of what was painted out: less would leave a line around the open eye.
     band = _band(ring, width, edge_above(landmarks, side, rims), max(3 * SOFT, 2.5 / width))
     away = cv2.distanceTransform((inside < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    near = np.exp(-(away / (LASH * width)) ** 2)[:, :, None]
+    near = np.exp(-(np.minimum(away, width) / (LASH * width)) ** 2)[:, :, None]
     # The dark line of the lashes: as dark as the darkest tenth of the lid edge that shows.
     rim = polygon_mask(band[_RING:], int(x0), int(y0), w, h) * (inside < 0.5) > 0.5
     dark = edge[rim][edge[rim].sum(1) <= np.percentile(edge[rim].sum(1), 12)].mean(0) if rim.any() else np.zeros(3)
-    dark = np.minimum(dark, -LASH_LEAST * painted[y0:y1, x0:x1][inside > 0.5].mean(0)) if inside.any() else dark
+    lid = painted[y0:y1, x0:x1][inside > 0.5]
+    # An eye that is shut in the portrait shows its line itself.
+    dark = np.minimum(dark, -LASH_LEAST * lid.mean(0)) if len(lid) else dark
     ends = np.clip(np.minimum(*(np.hypot(xx + x0 - c[0], yy + y0 - c[1]) for c in (a, b))) / (0.2 * width), 0, 1)
     lash = np.minimum(np.minimum(edge, 0), np.minimum(dark, 0) * LASH_LINE * ends[:, :, None]) * near
     margin = max(2, round(0.14 * width))

@@ -23,8 +23,6 @@ WEIGHTS = np.array([1.79, 3.04, 1.52, 1.65])
 STANDS_OUT = 1.42
 # Thickness of what is kept stiff, in eye widths, and how far it goes on beside the rims, in widths of the glasses.
 THICK, HINGE = 0.12, 0.12
-
-
 # The rims around both eyes in the order of geometry.EYE_RINGS, each (72, 2) px.
 Rims = tuple[F32, F32]
 
@@ -35,17 +33,17 @@ def stiffness(rims: Rims | None, landmarks: F32) -> F32:
     stiff = np.zeros((468, 1), dtype=np.float32)
     if rims is None:
         return stiff
-    width = float(np.mean([_width(landmarks, side) for side in (0, 1)]))
+    width = float(np.mean([eye_width(landmarks, side) for side in (0, 1)]))
     low = np.floor(landmarks[:468, :2].min(0)) - 2
     high = np.ceil(landmarks[:468, :2].max(0)) + 3
     frame = np.zeros((int(high[1] - low[1]), int(high[0] - low[0])), dtype=np.uint8)
     thick = max(1, round(THICK * width))
     left, right = sorted(rims, key=lambda rim: float(rim[:, 0].mean()))
-    outer, inner = np.stack([left[left[:, 0].argmin()], right[right[:, 0].argmax()]]), np.stack(
-        [left[left[:, 0].argmax()], right[right[:, 0].argmin()]])
-    hinges = outer + np.diff(outer, axis=0) * np.array([[-1], [1]]) * HINGE
-    for line, closed in ((left, True), (right, True), (inner, False), (np.stack([outer[0], hinges[0]]), False),
-                         (np.stack([outer[1], hinges[1]]), False)):
+    bridge = np.stack([left[left[:, 0].argmax()], right[right[:, 0].argmin()]])
+    outer = np.stack([left[left[:, 0].argmin()], right[right[:, 0].argmax()]])
+    beyond = (outer[1] - outer[0]) * HINGE
+    hinges = np.stack([outer[0], outer[0] - beyond]), np.stack([outer[1], outer[1] + beyond])
+    for line, closed in ((left, True), (right, True), (bridge, False), (hinges[0], False), (hinges[1], False)):
         cv2.polylines(frame, [np.round(line - low).astype(np.int32)], closed, 1, thick)
     triangles = tessellation()
     # Ten points of each triangle tell whether the frame lies on it.
@@ -65,7 +63,7 @@ def find_rims(image: U8, landmarks: F32) -> Rims | None:
     """Return the rims of both glasses, clockwise from the right; None where there are no glasses, or hardly visible
     ones. image: (H, W, 3); landmarks: (478, 3) px."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), max(0.5, BLUR * _width(landmarks, 0))), dtype=np.float32)
+    grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), max(0.5, BLUR * eye_width(landmarks, 0))), dtype=np.float32)
     rims, clear, size, stands_out = [], [], [], []
     for side in (0, 1):
         points, radii = _around(landmarks, side)
@@ -82,7 +80,8 @@ def find_rims(image: U8, landmarks: F32) -> Rims | None:
     return (rims[0], rims[1]) if worn else None
 
 
-def _width(landmarks: F32, side: int) -> float:
+def eye_width(landmarks: F32, side: int) -> float:
+    """Return the distance of an eye's corners, px."""
     a, b = (landmarks[i, :2] for i in EYE_CORNERS[side])
     return max(float(np.linalg.norm(b - a)), 1.0)
 
@@ -90,7 +89,7 @@ def _width(landmarks: F32, side: int) -> float:
 def _around(landmarks: F32, side: int) -> tuple[F32, F32]:
     """Return (ANGLES, RADII, 2) px on ellipses around an eye, and the (RADII,) sizes of these."""
     a, b = sorted((landmarks[i, :2] for i in EYE_CORNERS[side]), key=lambda corner: float(corner[0]))
-    width = _width(landmarks, side)
+    width = eye_width(landmarks, side)
     along = (b - a) / width
     down = np.array([-along[1], along[0]])
     angle = np.arange(ANGLES) * 2 * np.pi / ANGLES
@@ -122,13 +121,13 @@ def _closed_way(clear: F32) -> np.ndarray:
     """Return (N,) columns of the clearest way down the rows of (N, M) that ends where it began: three rounds of dynamic
     programming, of which the middle one counts."""
     n, m = clear.shape
-    steps = (-2, -1, 0, 1, 2)
+    steps = np.arange(-2, 3)
     total, back = clear[0].copy(), np.zeros((3 * n, m), dtype=int)
     for i in range(1, 3 * n):
         padded = np.pad(total, 2, constant_values=-1e9)
         options = np.stack([padded[2 + k:2 + k + m] - BEND * abs(k) for k in steps])
         best = options.argmax(0)
-        back[i] = np.arange(m) + np.array(steps)[best]
+        back[i] = np.arange(m) + steps[best]
         total = clear[i % n] + options[best, np.arange(m)]
     at = int(total.argmax())
     way = np.empty(3 * n, dtype=int)
@@ -146,7 +145,7 @@ def _bridge(grey: F32, landmarks: F32) -> float:
     length = max(float(np.linalg.norm(apart)), 1.0)
     down = np.array([-apart[1], apart[0]]) / length
     across = np.linspace(-0.22, 0.22, 15)[None, :, None] * apart
-    along = np.arange(-0.55, 0.55, 0.02)[:, None, None] * _width(landmarks, 0) * down
+    along = np.arange(-0.55, 0.55, 0.02)[:, None, None] * eye_width(landmarks, 0) * down
     light = _light(grey, ((inner[0] + inner[1]) / 2 + across + along).astype(np.float32))
     lines = _lines(light, 0, (*WIDTHS, 5))[5:-5]
     return float(np.median(lines[:, 6:-6], axis=1).max())

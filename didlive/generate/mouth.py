@@ -12,7 +12,7 @@ from ..geometry import CHIN, LIPS_INNER, LIPS_OUTER, HeadLocal
 from ..types import F32, U8
 from .eyes import polygon_mask
 from .matte import fill_holes
-from .own_teeth import Sprite, as_shown, box_around, find_own_teeth, lip_gap
+from .own_teeth import Sprite, as_shown, box_around, corner_light, find_own_teeth, lip_gap
 from .raster import blend
 from .teeth import LOWER_MM, SPRITE_MM, UPPER_MM, Palette, Teeth, draw_arch, draw_tongue, luma
 
@@ -274,8 +274,8 @@ def _shade(ring: F32, x0: int, y0: int, w: int, h: int, ppm: float) -> F32:
     from_top = np.maximum(ys - np.interp(xs, upper[:, 0], upper[:, 1]), 0)
     from_bottom = np.maximum(np.interp(xs, lower[:, 0], lower[:, 1]) - ys, 0)
     left, right = float(upper[0, 0]), float(upper[-1, 0])
-    corner = np.clip(np.minimum(xs - left, right - xs) / (0.30 * max(right - left, 1.0)), 0, 1)
+    across = (xs - left) / max(right - left, 1.0)
     shade = (1 - 0.22 * np.exp(-from_top / (1.4 * ppm))) * (1 - 0.15 * np.exp(-from_bottom / (1.2 * ppm)))
     entering = NARROW + (1 - NARROW) * np.clip((from_top + from_bottom) / (WIDE_MM * ppm), 0, 1)
     entering *= FLAT + (1 - FLAT) * float(np.clip(_smile(ring) / SMILE_CURVE, 0, 1))
-    return (shade * entering * (0.45 + 0.55 * corner * (2 - corner))).astype(np.float32)
+    return (shade * entering * corner_light(across)).astype(np.float32)

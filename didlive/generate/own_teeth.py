@@ -35,6 +35,12 @@ def lip_gap(ring: F32) -> float:
     return float(np.linalg.norm(ring[5] - ring[15]))
 
 
+def corner_light(across: np.ndarray) -> F32:
+    """Return how light the teeth are at places across the mouth (0..1 from corner to corner): less in the corners."""
+    corner = np.clip(np.minimum(across, 1 - across) / 0.30, 0, 1)
+    return (0.45 + 0.55 * corner * (2 - corner)).astype(np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class OwnTeeth:
     """Teeth found in the portrait: sprite, mean colour (3,), biting edge (head-local y), and the cavity if seen."""
@@ -100,9 +106,7 @@ def _tooth_mask(patch: F32, core: np.ndarray, palette: Palette) -> F32:
     # Teeth in the corners of the mouth are in the dark.
     columns = np.flatnonzero(core.any(0))
     across = (np.arange(core.shape[1]) - columns[0]) / max(int(columns[-1] - columns[0]), 1)
-    corner = np.clip(np.minimum(across, 1 - across) / 0.30, 0, 1)
-    lit = (0.45 + 0.55 * corner * (2 - corner)).astype(np.float32)
-    floor = lit * min(dark + 0.35 * (light - dark), 0.72 * level)
+    floor = corner_light(across) * min(dark + 0.35 * (light - dark), 0.72 * level)
     redness = patch[:, :, 0] - patch[:, :, 1:].mean(2)
     lip_redness = float(palette.lip[0] - palette.lip[1:].mean())
     teeth = np.clip((bright - floor) / max(0.18 * level, 8), 0, 1) * (light > 0.45 * level)
