@@ -217,13 +217,14 @@ def restaged(source: Source, generator: Generator, stage: Portrait, cutout: Cuto
         return generator.prepare(stage)
     height, width = source.matte.background.shape[:2]
     part = np.s_[source.y:source.y + height, source.x:source.x + width]
-    amount = source.matte.person[:, :, 3:].astype(np.float32) / np.float32(255)
+    above, layer = np.split(source.matte.person, [source.matte.above])
+    amount = layer[:, :, 3:].astype(np.float32) / np.float32(255)
     # The layer that moves has no eyes and no lips: they are drawn on top.
-    painted = source.matte.person[:, :, :3] + (1 - amount) * source.matte.background
+    painted = layer[:, :, :3] + (1 - amount) * source.matte.background
     bare = np.clip(cutout.person[part] + painted - source.portrait.image[part], 0, 255)
     cover = cutout.cover[part][:, :, None]
     person = np.concatenate([bare * cover, 255 * cover], axis=2)
     behind = bare + np.float32(0.5) if backdrop.clear else backdrop.behind[part]
-    matte = Matte(np.ascontiguousarray((person + 0.5).astype(np.uint8)),
+    matte = Matte(np.concatenate([above, (person + 0.5).astype(np.uint8)]),
                   np.ascontiguousarray(np.clip(behind, 0, 255).astype(np.uint8)))
     return dataclasses.replace(source, portrait=stage, matte=matte)

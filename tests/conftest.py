@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -58,6 +59,20 @@ def actor(models: Path, astronaut: Path):
     from didlive.settings import Settings
 
     return prepare_actor(astronaut, Settings(output=bare(size="256x256")), calibrate=False)
+
+
+@pytest.fixture(scope="session")
+def cut(actor):
+    """The portrait of `actor` without its uppermost rows, so that the border goes through the hair."""
+    from didlive.generate.warp import WarpGenerator
+
+    whole = actor.portrait
+    source = WarpGenerator().prepare(whole)
+    x, forehead = (int(v) for v in source.landmarks[10, :2])
+    hair = int(np.argmax(source.matte.person[source.matte.above:, x, 3] > 128))
+    rows = source.y + (hair + forehead) // 2
+    face = replace(whole.face, landmarks=whole.face.landmarks - np.array([0, rows, 0], np.float32))
+    return replace(whole, image=np.ascontiguousarray(whole.image[rows:]), face=face)
 
 
 @pytest.fixture

@@ -14,11 +14,16 @@ STRANDS_PX = 640
 
 @dataclass(frozen=True, slots=True)
 class Matte:
-    """`person` (H, W, 4) uint8 premultiplied RGBA and `background` (H, W, 3) uint8 RGB: person over background is
-    the picture itself."""
+    """`person` (above + H, W, 4) uint8 premultiplied RGBA and `background` (H, W, 3) uint8 RGB: person over background
+    is the picture itself, but for the rows of the person that lie above it."""
 
     person: U8
     background: U8
+
+    @property
+    def above(self) -> int:
+        """How many rows of the person lie above the picture."""
+        return len(self.person) - len(self.background)
 
 
 def fill_holes(values: F32, weight: F32) -> F32:
@@ -40,6 +45,17 @@ def fill_holes(values: F32, weight: F32) -> F32:
     return (values * weight[:, :, None] + up * (1 - weight[:, :, None])).astype(np.float32)
 
 
+def nearest_outside(hole: U8) -> tuple[F32, F32]:
+    """Return (H, W) px from each pixel to the nearest one where `hole` (H, W) is 0, and (H, W, 2) that pixel (x, y)."""
+    distance, found = cv2.distanceTransformWithLabels(hole, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    labels = np.asarray(found, dtype=np.int32)
+    # Label -> position of the pixel that carries it.
+    ys, xs = np.nonzero(hole == 0)
+    place = np.zeros((int(labels.max()) + 1, 2), dtype=np.float32)
+    place[labels[ys, xs]] = np.stack([xs, ys], 1)
+    return np.asarray(distance, dtype=np.float32), place[labels]
+
+
 def fill_background(picture: F32, known: F32) -> F32:
     """Fill where `known` (H, W) is 0 with the mirror image of what lies across the nearest border, so that its texture
     goes on, running into a smooth fill with the distance."""
@@ -49,13 +65,7 @@ def fill_background(picture: F32, known: F32) -> F32:
     # Mirror only in the large hole and across a rounded border: loose hair makes it ragged.
     round_off = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))
     large = np.asarray(cv2.dilate(cv2.erode(hole, round_off), round_off), dtype=np.uint8)
-    distance, found = cv2.distanceTransformWithLabels(large, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    labels = np.asarray(found, dtype=np.int32)
-    # Label -> position of the known pixel that carries it.
-    ys, xs = np.nonzero(large == 0)
-    place = np.zeros((int(labels.max()) + 1, 2), dtype=np.float32)
-    place[labels[ys, xs]] = np.stack([xs, ys], 1)
-    nearest = place[labels]
+    distance, nearest = nearest_outside(large)
     yy, xx = np.mgrid[0:height, 0:width].astype(np.float32)
     way = (nearest - np.stack([xx, yy], 2)) * large[:, :, None]
     cover = cv2.GaussianBlur(large.astype(np.float32), (0, 0), 8)[:, :, None]

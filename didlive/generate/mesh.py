@@ -10,12 +10,16 @@ import numpy as np
 
 from ..geometry import CHIN, EYE_RINGS, LIPS_INNER, OVAL, HeadLocal, tessellation
 from ..types import F32
+from .matte import nearest_outside
 
 FACE_POINTS = 468
 # Distance of each ring from the face's middle, in oval radii.
 RINGS = (1.06, 1.13, 1.22, 1.34, 1.5, 1.7, 1.95, 2.3, 2.8, 3.6)
 # How much of the jaw's own movement (opening, smile) the first rings share.
 FOLLOW = (0.72, 0.45, 0.24, 0.1, 0.03)
+# A face point this near to the edge of the person, or so far outside of it at most, is tucked in (scales of the head),
+# wholly once the head has turned by so many degrees: the picture at rest stays the same.
+EDGE, FARTHEST, TUCKED_DEG = 0.05, 0.3, 10.0
 # Where glasses sit on the nose, and how flat they are.
 BRIDGE, FLAT = 168, 0.4
 
@@ -31,6 +35,7 @@ class HeadMesh:
     """
 
     rest: F32
+    tuck: F32
     local: F32
     weight: F32
     follow: F32
@@ -59,10 +64,9 @@ def _smoothstep(x: np.ndarray | float) -> np.ndarray:
     return clipped * clipped * (3 - 2 * clipped)
 
 
-def build_mesh(landmarks: F32, local: HeadLocal, person: F32, stiff: F32) -> HeadMesh:
-    """Return the mesh for landmarks (478, 3) px in a crop with person coverage (H, W) 0..1; stiff: (468, 1) 0..1, where
-    glasses hold the face."""
-    height, width = person.shape
+def build_mesh(landmarks: F32, local: HeadLocal, person: F32, above: int, stiff: F32) -> HeadMesh:
+    """Return the mesh for landmarks (478, 3) px in a crop with person coverage (above + H, W) 0..1, the first rows of
+    it above the crop; stiff: (468, 1) 0..1, where glasses hold the face."""
     face = landmarks[:FACE_POINTS]
     oval = face[OVAL]
     middle = (oval[:, :2].max(0) + oval[:, :2].min(0)) / 2
@@ -71,20 +75,33 @@ def build_mesh(landmarks: F32, local: HeadLocal, person: F32, stiff: F32) -> Hea
     rings = []
     for factor in RINGS:
         ring = oval.copy()
-        ring[:, :2] = _clip_to_box(middle, middle + (oval[:, :2] - middle) * factor, width, height)
+        ring[:, :2] = _clip_to_box(middle, middle + (oval[:, :2] - middle) * factor, person.shape, above)
         # Off the face the surface turns away to the plane of the ears.
         reach = _smoothstep((factor - 1) / 0.5)
         ring[:, 2] = oval[:, 2] + reach * (back - oval[:, 2])
         rings.append(ring)
     outside = np.concatenate(rings)
     ring_local = ((outside - local.centre) @ local.rotation) / local.scale
-    weight = _head_weight(outside, ring_local, landmarks, local, person)
+    weight = _head_weight(outside, ring_local, landmarks, local, person, above)
     follow = np.repeat([*FOLLOW, *[0.0] * (len(RINGS) - len(FOLLOW))], len(OVAL)).astype(np.float32)
     outer = _ring_triangles()
     holes = [t for ring in (*EYE_RINGS, LIPS_INNER) for t in strip(ring)]
     triangles = np.concatenate([outer, np.array(holes, np.int32), tessellation()]).astype(np.int32)
-    return HeadMesh(np.concatenate([face, outside]).astype(np.float32), ring_local.astype(np.float32),
+    tuck = np.concatenate([_tuck(face[:, :2], person, above, local.scale), np.zeros_like(outside[:, :2])])
+    return HeadMesh(np.concatenate([face, outside]).astype(np.float32), tuck, ring_local.astype(np.float32),
                     weight.astype(np.float32), follow, triangles, len(outer), stiff, _frame(face, local, stiff))
+
+
+def _tuck(points: F32, person: F32, above: int, scale: float) -> F32:
+    """Return (468, 2) px from face points that lie just outside of the person to the person's inside: the far cheek of
+    a turned head is tracked some pixels off, and would bring background along when the head turns back."""
+    side = 2 * round(EDGE * scale) + 1
+    inside = cv2.erode((person > 0.9).astype(np.uint8), np.ones((side, side), np.uint8))
+    distance, nearest = nearest_outside(np.asarray(1 - inside, dtype=np.uint8))
+    at = (np.round(points).astype(int) + np.array([0, above])).clip(0, np.array(person.shape)[::-1] - 1)
+    far, way = distance[at[:, 1], at[:, 0]], nearest[at[:, 1], at[:, 0]] - at
+    # Farther off it is the mask that is wrong.
+    return np.where(((far > 0) & (far < FARTHEST * scale))[:, None], way, 0).astype(np.float32)
 
 
 def _frame(face: F32, local: HeadLocal, stiff: F32) -> F32:
@@ -100,18 +117,21 @@ def _frame(face: F32, local: HeadLocal, stiff: F32) -> F32:
     return flat
 
 
-def _clip_to_box(origin: F32, points: F32, width: int, height: int) -> F32:
-    """Pull points back along their ray from `origin` until they lie in the crop."""
+def _clip_to_box(origin: F32, points: F32, shape: tuple[int, ...], above: int) -> F32:
+    """Pull points back along their ray from `origin` until they lie in the crop, or in the rows above it."""
     ray = points - origin
-    high = np.array([width - 1, height - 1], dtype=np.float32)
+    low = np.array([0, -above], dtype=np.float32)
+    high = low + np.array([shape[1] - 1, shape[0] - 1], dtype=np.float32)
     with np.errstate(divide="ignore", invalid="ignore"):
-        reach = np.where(ray > 0, (high - origin) / ray, np.where(ray < 0, -origin / ray, np.inf))
+        reach = np.where(ray > 0, (high - origin) / ray, np.where(ray < 0, (low - origin) / ray, np.inf))
     return (origin + ray * np.minimum(1.0, reach.min(1, keepdims=True))).astype(np.float32)
 
 
-def _head_weight(points: F32, ring_local: F32, landmarks: F32, local: HeadLocal, person: F32) -> np.ndarray:
+def _head_weight(points: F32, ring_local: F32, landmarks: F32, local: HeadLocal, person: F32,
+                 above: int) -> np.ndarray:
     """1 on the head, falling over the neck to 0 on the shoulders and to 0 at the border of the crop."""
     height, width = person.shape
+    points = points[:, :2] + np.array([0, above], dtype=np.float32)
     chin = float((((landmarks[CHIN] - local.centre) @ local.rotation) / local.scale)[1])
     neck = 1 - _smoothstep((ring_local[:, 1] - (chin - 0.35)) / 1.5)
     # Far to the side nothing belongs to the head; hair does for some way.

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..geometry import OVAL, SHAPE_INDEX, HeadLocal, head_box, head_local, head_rotation, portrait_landmarks
+from ..geometry import OVAL, SHAPE_INDEX, HeadLocal, angle_deg, head_box, head_local, head_rotation, portrait_landmarks
 from ..types import F32, U8, Drive, Patch, Portrait
+from .crown import grow_crown
 from .eyes import Eye, draw_eye, paint_out, prepare_eye
 from .glasses import find_rims, stiffness
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
-from .mesh import HeadMesh, build_mesh, pose_mesh
+from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
 from .mouth import Mouth, draw_mouth, paint_lips, prepare_mouth
 from .raster import over, rasterise, soften_folds
 
@@ -55,9 +56,12 @@ class WarpGenerator:
         h, w = crop.shape[:2]
         coverage = person_coverage(portrait, x, y, crop, landmarks)
         rims = find_rims(crop, landmarks)
-        mesh = build_mesh(landmarks, local, coverage, stiffness(rims, landmarks))
         painted = paint_lips(paint_out(crop, landmarks, rims), landmarks)
         matte = make_matte(painted, coverage) if portrait.alpha is None else cut_out(painted, coverage)
+        if y == 0:
+            matte = Matte(grow_crown(matte.person, landmarks), matte.background)
+        coverage = np.concatenate([matte.person[:matte.above, :, 3].astype(np.float32) / np.float32(255), coverage])
+        mesh = build_mesh(landmarks, local, coverage, matte.above, stiffness(rims, landmarks))
         eyes = prepare_eye(crop, painted, landmarks, 0, rims), prepare_eye(crop, painted, landmarks, 1, rims)
         white = np.mean([_bright(eye.white) for eye in eyes], axis=0).astype(np.float32)
         smile = float(portrait.face.blendshapes[SMILES].mean())
@@ -71,15 +75,9 @@ class WarpGenerator:
         offset = np.array([source.x, source.y, 0], dtype=np.float32)
         target, centre = drive.landmarks - offset, drive.centre - offset
         turned = (drive.rotation @ source.local.rotation).astype(np.float32)
-        vertices = pose_mesh(source.mesh, source.local, target, turned, centre, drive.scale)
         map_x, map_y = source.identity_x.copy(), source.identity_y.copy()
-        points = np.ascontiguousarray(vertices[:, :2])
-        rasterise(points, source.uv, source.mesh.triangles, draw_order(source.mesh, vertices), map_x, map_y)
-        # Cubic keeps fine texture sharp but costs nine times as much: a large picture has pixels to spare.
-        method = cv2.INTER_CUBIC if map_x.size <= CUBIC_UP_TO_PX else cv2.INTER_LINEAR
-        person = np.asarray(cv2.remap(source.matte.person, map_x, map_y, method, borderMode=cv2.BORDER_REPLICATE),
-                            dtype=np.uint8)
-        soften_folds(person, map_x, map_y)
+        draw_mesh(source, target, turned, centre, drive.scale, (map_x, map_y))
+        person = moved_person(source, map_x, map_y)
         image = np.empty_like(source.matte.background)
         over(person, source.matte.background, image)
         for eye in source.eyes:
@@ -88,7 +86,26 @@ class WarpGenerator:
         return Patch(image, source.x, source.y, drive.stamp.mark("generate"), np.ascontiguousarray(person[:, :, 3]))
 
 
-def draw_order(mesh: HeadMesh, vertices: F32) -> np.ndarray:
+def moved_person(source: WarpSource, map_x: F32, map_y: F32) -> U8:
+    """Return (h, w, 4), the person's pixels from where the maps (h, w) px of the crop say."""
+    # Cubic keeps fine texture sharp but costs nine times as much: a large picture has pixels to spare.
+    method = cv2.INTER_CUBIC if source.identity_x.size <= CUBIC_UP_TO_PX else cv2.INTER_LINEAR
+    rows = (map_y + source.matte.above).astype(np.float32) if source.matte.above else map_y
+    person = np.asarray(cv2.remap(source.matte.person, map_x, rows, method, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    soften_folds(person, map_x, map_y)
+    return person
+
+
+def draw_mesh(source: WarpSource, target: F32, turned: F32, centre: F32, scale: float, maps: tuple[F32, F32]) -> None:
+    """Write into the maps (h, w) where each pixel that the head covers comes from, px of the crop; see `pose_mesh`."""
+    mesh = source.mesh
+    vertices = pose_mesh(mesh, source.local, target, turned, centre, scale)
+    away = min(angle_deg(turned, source.local.rotation) / TUCKED_DEG, 1.0)
+    uv = (source.uv + away * mesh.tuck).astype(np.float32)
+    rasterise(np.ascontiguousarray(vertices[:, :2]), uv, mesh.triangles, _draw_order(mesh, vertices), *maps)
+
+
+def _draw_order(mesh: HeadMesh, vertices: F32) -> np.ndarray:
     """Return (T,) indices of the mesh's triangles: rings from outside in, then the face from far to near."""
     face = mesh.triangles[mesh.outer:]
     depth = vertices[face, 2].mean(1)
@@ -115,7 +132,7 @@ def person_coverage(portrait: Portrait, x: int, y: int, crop: U8, landmarks: F32
     oval = landmarks[OVAL, :2]
     middle = oval.mean(0)
     head = np.zeros((h, w), dtype=np.uint8)
-    cv2.fillPoly(head, [np.round(middle + (oval - middle) * 1.03).astype(np.int32)], 255, cv2.LINE_AA)
+    cv2.fillPoly(head, [np.round(middle + (oval - middle) * 0.97).astype(np.int32)], 255, cv2.LINE_AA)
     raw = segment_person(crop)
     if float(raw[head > 0].mean()) < 0.5:
         return np.ones((h, w), dtype=np.float32)

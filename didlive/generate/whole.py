@@ -15,11 +15,10 @@ from ..geometry import EYE_CORNERS, EYE_RINGS, LIPS_INNER
 from ..types import F32, U8, Drive, Patch, Portrait
 from .canonical import Pose, Views, pose_of, views
 from .eyes import draw_eye
-from .mesh import pose_mesh
 from .mouth import draw_mouth
-from .raster import over, rasterise, soften_folds
+from .raster import over
 from .refine import RefineGenerator, RefineSource, feathers, find_gates, without_colour
-from .warp import CUBIC_UP_TO_PX, WarpSource, draw_order
+from .warp import WarpSource, draw_mesh, moved_person
 
 # How far lashes and lid edges reach around an eye, in eye widths.
 EYE_REACH = 0.35
@@ -61,7 +60,7 @@ class WholeGenerator:
         """Prepare for the CPU, and what goes to the card once."""
         refine = self._cpu.prepare(portrait)
         warp = refine.warp
-        size = next((s for s in sorted(self._engines) if s >= max(warp.identity_x.shape)), 0)
+        size = next((s for s in sorted(self._engines) if s >= max(warp.matte.person.shape)), 0)
         x, y = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
         return WholeSource(refine, size, _constants(refine, size) if size else {}, x, y)
 
@@ -108,10 +107,8 @@ def frame_inputs(source: WholeSource, drive: Drive) -> dict[str, np.ndarray]:
     """Return the inputs that change with every frame; see `engines.graph`."""
     warp, size = source.refine.warp, source.size
     pose = pose_of(drive, warp)
-    vertices = pose_mesh(warp.mesh, warp.local, pose.landmarks, pose.rotation, pose.centre, drive.scale)
     map_x, map_y = source.x.copy(), source.y.copy()
-    points = np.ascontiguousarray(vertices[:, :2])
-    rasterise(points, warp.uv, warp.mesh.triangles, draw_order(warp.mesh, vertices), map_x, map_y)
+    draw_mesh(warp, pose.landmarks, pose.rotation, pose.centre, drive.scale, (map_x, map_y))
     canvas, boxes = _draw_layers(warp, pose, drive, (map_x, map_y))
     overlay = np.zeros((1, size, size, 4), np.uint8)
     for rows, columns in boxes:
@@ -120,9 +117,9 @@ def frame_inputs(source: WholeSource, drive: Drive) -> dict[str, np.ndarray]:
     # For the guides: the drawn channels are cut out on the card, of the whole picture.
     seen = views(canvas, pose, source.refine.reference)
     mouth, left, right, face = feathers(seen, find_gates(seen))
-    scale = np.float32(2 / (size - 1))
+    grid = np.stack([map_x, map_y + np.float32(warp.matte.above)], -1)[None]
     return {
-        "grid": np.stack([map_x, map_y], -1)[None] * scale - np.float32(1), "overlay": overlay,
+        "grid": grid * np.float32(2 / (size - 1)) - np.float32(1), "overlay": overlay,
         "matrices": np.stack(seen.matrices),
         "inverses": np.stack([cv2.invertAffineTransform(m) for m in seen.matrices]).astype(np.float32),
         "mouth_feather": mouth[None, None], "eyes_feather": np.stack([left, right])[:, None],
@@ -144,14 +141,10 @@ def _draw_layers(warp: WarpSource, pose: Pose, drive: Drive, maps: tuple[F32, F3
     h, w = warp.identity_x.shape
     canvas = np.zeros((h, w, 3), np.uint8)
     boxes = list(_boxes(pose.landmarks, (w, h)))
-    method = cv2.INTER_CUBIC if h * w <= CUBIC_UP_TO_PX else cv2.INTER_LINEAR
     for rows, columns in boxes:
         map_x, map_y = (np.ascontiguousarray(m[rows, columns]) for m in maps)
-        person = np.asarray(cv2.remap(warp.matte.person, map_x, map_y, method, borderMode=cv2.BORDER_REPLICATE),
-                            dtype=np.uint8)
-        soften_folds(person, map_x, map_y)
         part = np.empty((*map_x.shape, 3), np.uint8)
-        over(person, np.ascontiguousarray(warp.matte.background[rows, columns]), part)
+        over(moved_person(warp, map_x, map_y), np.ascontiguousarray(warp.matte.background[rows, columns]), part)
         canvas[rows, columns] = part
     for eye in warp.eyes:
         draw_eye(canvas, eye, warp.landmarks, pose.landmarks, float(drive.lids[eye.side]), maps)

@@ -65,6 +65,14 @@ def test_it_draws_the_same_picture(whole: WholeGenerator, cpu: RefineGenerator, 
     assert np.percentile(np.abs(got.alpha.astype(int) - expected.alpha), 99) <= 3
 
 
+def test_a_head_that_the_picture_cuts_off_goes_on_above_it(whole: WholeGenerator, cpu: RefineGenerator, cut: Portrait):
+    asked = drive(cut, 14, 1, 0.05)
+    source = whole.prepare(cut)
+    assert source.refine.warp.matte.above > 5
+    error = np.abs(whole.generate(source, asked).image.astype(int) - cpu.generate(cpu.prepare(cut), asked).image)
+    assert error.mean() < 0.5 and np.percentile(error, 99) <= 4
+
+
 def test_the_refiner_has_a_say_in_these_pictures(whole: WholeGenerator, portrait: Portrait) -> None:
     quiet = WholeGenerator({512: open_ort("g", "fp32", generator(networks.refiner(seed=7), 512))}, whole._cpu)
     asked = drive(portrait, 9, 0.5, 0.1)
