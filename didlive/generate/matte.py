@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ..types import F32, U8
+from .fill import fill_background, fill_holes
 
 STRANDS_PX = 640
 
@@ -24,62 +25,6 @@ class Matte:
     def above(self) -> int:
         """How many rows of the person lie above the picture."""
         return len(self.person) - len(self.background)
-
-
-def fill_holes(values: F32, weight: F32) -> F32:
-    """Fill where `weight` (H, W) is 0 from around, smoothly: the pull-push pyramid of Gortler et al. (Lumigraph, 1996).
-
-    values: (H, W, C) float32. Known pixels (weight 1) stay as they are.
-    """
-    height, width = weight.shape
-    if min(height, width) <= 2:
-        total = float(weight.sum())
-        mean = (values * weight[:, :, None]).sum((0, 1)) / max(total, 1e-6)
-        return np.where(weight[:, :, None] > 1e-3, values, mean).astype(np.float32)
-    size = ((width + 1) // 2, (height + 1) // 2)
-    small_weight = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
-    small = cv2.resize(values * weight[:, :, None], size, interpolation=cv2.INTER_AREA)
-    small = small.reshape(*small_weight.shape, -1) / np.maximum(small_weight, 1e-6)[:, :, None]
-    coarse = fill_holes(small.astype(np.float32), np.minimum(small_weight * 2, 1).astype(np.float32))
-    up = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
-    return (values * weight[:, :, None] + up * (1 - weight[:, :, None])).astype(np.float32)
-
-
-def nearest_outside(hole: U8) -> tuple[F32, F32]:
-    """Return (H, W) px from each pixel to the nearest one where `hole` (H, W) is 0, and (H, W, 2) that pixel (x, y)."""
-    distance, found = cv2.distanceTransformWithLabels(hole, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    labels = np.asarray(found, dtype=np.int32)
-    # Label -> position of the pixel that carries it.
-    ys, xs = np.nonzero(hole == 0)
-    place = np.zeros((int(labels.max()) + 1, 2), dtype=np.float32)
-    place[labels[ys, xs]] = np.stack([xs, ys], 1)
-    return np.asarray(distance, dtype=np.float32), place[labels]
-
-
-def fill_background(picture: F32, known: F32) -> F32:
-    """Fill where `known` (H, W) is 0 with the mirror image of what lies across the nearest border, so that its texture
-    goes on, running into a smooth fill with the distance."""
-    height, width = known.shape
-    smooth = fill_holes(picture, known)
-    hole = (known < 0.5).astype(np.uint8)
-    # Mirror only in the large hole and across a rounded border: loose hair makes it ragged.
-    round_off = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))
-    large = np.asarray(cv2.dilate(cv2.erode(hole, round_off), round_off), dtype=np.uint8)
-    distance, nearest = nearest_outside(large)
-    yy, xx = np.mgrid[0:height, 0:width].astype(np.float32)
-    way = (nearest - np.stack([xx, yy], 2)) * large[:, :, None]
-    cover = cv2.GaussianBlur(large.astype(np.float32), (0, 0), 8)[:, :, None]
-    even = cv2.GaussianBlur(way, (0, 0), 8) / np.maximum(cover, 1e-3)
-    inner = np.clip(distance / 10, 0, 1)[:, :, None]
-    way = (way + inner * (even - way)).astype(np.float32)
-    mirror_x, mirror_y = xx + 2 * way[:, :, 0], yy + 2 * way[:, :, 1]
-    values = np.concatenate([picture, known[:, :, None]], 2).astype(np.float32)
-    mirrored = cv2.remap(values, mirror_x, mirror_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    reach = 0.12 * max(height, width)
-    share = np.clip(1.3 - distance / reach, 0, 1) * np.clip(mirrored[:, :, 3] * 2 - 1, 0, 1)
-    share = cv2.GaussianBlur((share * large).astype(np.float32), (0, 0), 1.5)[:, :, None]
-    filled = smooth * (1 - share) + mirrored[:, :, :3] * share
-    return np.where(hole[:, :, None] > 0, filled, picture).astype(np.float32)
 
 
 def guided_filter(guide: F32, target: F32, radius: int, epsilon: float) -> F32:

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..geometry import CHIN, EYE_RINGS, LIPS_INNER, OVAL, HeadLocal, tessellation
 from ..types import F32
-from .matte import nearest_outside
 
 FACE_POINTS = 468
 # Distance of each ring from the face's middle, in oval radii.
@@ -97,9 +96,14 @@ def _tuck(points: F32, person: F32, above: int, scale: float) -> F32:
     a turned head is tracked some pixels off, and would bring background along when the head turns back."""
     side = 2 * round(EDGE * scale) + 1
     inside = cv2.erode((person > 0.9).astype(np.uint8), np.ones((side, side), np.uint8))
-    distance, nearest = nearest_outside(np.asarray(1 - inside, dtype=np.uint8))
+    distance, found = cv2.distanceTransformWithLabels(1 - inside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    labels = np.asarray(found, dtype=np.int32)
+    # Label -> position of the pixel that carries it.
+    ys, xs = np.nonzero(inside)
+    place = np.zeros((int(labels.max()) + 1, 2), dtype=np.float32)
+    place[labels[ys, xs]] = np.stack([xs, ys], 1)
     at = (np.round(points).astype(int) + np.array([0, above])).clip(0, np.array(person.shape)[::-1] - 1)
-    far, way = distance[at[:, 1], at[:, 0]], nearest[at[:, 1], at[:, 0]] - at
+    far, way = np.asarray(distance)[at[:, 1], at[:, 0]], place[labels[at[:, 1], at[:, 0]]] - at
     # Farther off it is the mask that is wrong.
     return np.where(((far > 0) & (far < FARTHEST * scale))[:, None], way, 0).astype(np.float32)
 
