@@ -64,7 +64,7 @@ class Session(Broadcast):
         super().__init__(settings, actor, sinks)
         self._settings = settings
         self._feed = Feed(camera, tracker)
-        self._first = self._feed.source
+        self._source = self._feed.source
         self._observer = Observer(tracker, settings.motion)
         self._seed = settings.motion.idle.seed
         self._portrait, self._shown = actor.portrait, [actor.portrait.sha256]
@@ -328,7 +328,6 @@ class Session(Broadcast):
     def _track(self) -> None:
         period_s = 1.0 / self._settings.output.rate_hz
         last_s, last_ns, sequence, due_s = -STALL_S, 0, 0, 0.0
-        source = self._first
         while not self._over():
             # By the clock, not after the work: a portrait that goes on by itself keeps its rate.
             shot = self._feed.shots.take(max(0.001, due_s - time.monotonic()))
@@ -336,12 +335,12 @@ class Session(Broadcast):
             due_s = max(due_s, now_s - period_s) + period_s
             if shot is not None:
                 frame = shot.frame
-                if shot.source is not source:
+                if shot.source is not self._source:
                     self._observer.start_over(shot.source.tracker)
                     self._feed.retire(shot.source.tracker)
                     if self.voice is not None:
                         self.voice.forget_performer()
-                source = shot.source
+                self._source = shot.source
                 last_s, last_ns, sequence = now_s, frame.stamp.captured_ns, frame.stamp.sequence
                 self._follow(frame)
                 self._started = True
