@@ -124,6 +124,7 @@ BAD_CLIPS: dict[str, tuple[str, Callable[[Path, Path], None], str]] = {
     "cut in half": ("x.mp4", lambda p, d: void(p.write_bytes(d.read_bytes()[:len(d.read_bytes()) // 3])), "x.mp4"),
     "text": ("x.mp4", lambda p, d: write_text(p), "not a video"),
     "empty": ("x.mp4", lambda p, d: void(p.write_bytes(b"")), "not a video"),
+    "empty animation": ("x.gif", lambda p, d: void(p.write_bytes(b"")), "not a video"),
     "folder": ("x.mp4", lambda p, d: p.mkdir(), "is a folder"),
     "missing": ("x.mp4", lambda p, d: None, "does not exist"),
     "a picture": ("x.png", lambda p, d: void(cv2.imwrite(str(p), np.zeros((64, 64, 3), np.uint8))), "not a video"),

@@ -213,8 +213,15 @@ def test_verify_bad_input(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "text.mp4").write_text("hello")
     Image.new("RGB", (20, 20)).save(folder / "tiny.png")
     (folder / "half.png").write_bytes(encode_png(Frame(skimage.data.astronaut(), Stamp(0, 0)))[:9000])
+    (folder / "words.ppm").write_bytes(b"P6 12x 10 255\n")
+    pages = folder / "pages.tif"
+    Image.new("RGB", (64, 64)).save(pages, save_all=True, append_images=[Image.new("RGB", (64, 64))])
+    # The second page has no width.
+    head, _, rest = pages.read_bytes().rpartition(b"\x00\x01\x04\x00")
+    pages.write_bytes(head + b"\x00\x99\x04\x00" + rest)
     for name, why in (("none.png", "does not exist"), (".", "is no file"), ("text.mp4", "not a video"),
-                      ("tiny.png", "64 px or more"), ("half.png", "broken")):
+                      ("tiny.png", "64 px or more"), ("half.png", "broken"), ("words.ppm", "cannot be read"),
+                      ("pages.tif", "broken")):
         code, _, error = run(["verify", folder / name], capsys)
         assert code == 2 and why in error and error.count("\n") == 1, name
 

@@ -212,7 +212,7 @@ def _open_video(path: Path) -> tuple[Any, Any]:
     try:
         # "file:" and the whitelist keep a playlist inside the file from reaching the network.
         container = av.open(f"file:{path.resolve()}", options={"protocol_whitelist": "file"})
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, FFmpegError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise BadInput(f"{path} is not a video that can be read ({reason})") from error
     name = container.format.name
