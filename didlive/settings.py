@@ -86,7 +86,7 @@ class Idle:
     enabled: bool = setting(True, "breathe and blink when the face is lost")
     hold_s: float = setting(0.3, "hold the last pose this long", 0.0, 5.0, "s")
     ease_s: float = setting(0.7, "then ease to neutral in this time", 0.1, 5.0, "s")
-    seed: int = setting(7, "seed of the idle motion")
+    seed: int = setting(7, "seed of the idle motion", 0, 2**31 - 1)
 
 
 @dataclass(frozen=True)

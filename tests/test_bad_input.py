@@ -148,6 +148,7 @@ BAD_OPTIONS: dict[str, tuple[list[str], str]] = {
     "size": (["--size", "big"], "big"),
     "odd size": (["--size", "101x101"], "even"),
     "gain": (["--gain", "mouth=9"], "range"),
+    "seed": (["--seed", "-1"], "range"),
     "gain without value": (["--gain", "mouth"], "mouth=1.2"),
     "gain of nothing": (["--gain", "nose=1"], "nose"),
     "gain in words": (["--gain", "mouth=much"], "not a number"),
