@@ -150,6 +150,19 @@ def test_a_recorder_signs_and_a_failure_keeps_the_recording(folder: Path):
     assert read(folder / "other.mp4") is None and contents(folder) == ["other.mp4", "take.mp4"]
 
 
+def test_a_ledger_that_cannot_be_read_leaves_the_recording_whole_and_unsigned(folder: Path, tmp_path: Path):
+    ledger = Ledger(tmp_path / "ledger")
+    ledger.folder.mkdir()
+    (ledger.folder / "ledger.jsonl").write_bytes(b"\xff\n")
+    sink = Mp4Sink(folder / "take.mp4", real_time=True)
+    sink.seal = Seal(Playing(), ledger)
+    queued = QueuedSink(sink)
+    queued.open(StreamFormat(64, 64, 30.0))
+    queued.write(Frame(np.zeros((64, 64, 3), np.uint8), Stamp(0, 0)))
+    queued.close()
+    assert queued.error is None and "ledger" in sink.note and contents(folder) == ["take.mp4"]
+
+
 def test_a_long_signature_is_no_failure_of_the_recording(folder: Path):
     sink, gate = Mp4Sink(folder / "take.mp4", real_time=True), threading.Event()
     sink.seal = lambda path: gate.wait(60) and None
