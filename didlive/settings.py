@@ -335,6 +335,8 @@ def to_toml(tree: dict[str, Any]) -> str:
     lines: list[str] = []
 
     def text(value: str) -> str:
+        # A file's name may have bytes that are no letters (of another encoding): no text file can hold them.
+        value = value.encode(errors="replace").decode()
         # JSON's escapes are TOML's too, but for the one control character that JSON lets through.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
