@@ -379,17 +379,18 @@ class Session(Broadcast):
             out.add(None if self._panicking else motion)
 
     def _render(self) -> None:
-        pose: Frame | None = None
+        pose, drawn, actor = None, None, None
         while not self._over():
-            cue = self._cues.take(0.1)
-            if cue is None:
+            if (cue := self._cues.take(0.1)) is None:
                 continue
             self._presence = cue.motion.presence if cue.motion is not None else None
             if not self._held or pose is None:
-                frame = pose = self._renderer.render(cue.motion, cue.stamp)
-            else:
-                frame = Frame(pose.image, cue.stamp)
-            self._send(frame, cue.live)
+                pose, drawn = cue, None
+            # A frozen pose is drawn once, and again for another portrait.
+            if drawn is None or actor is not self._renderer.actor:
+                actor = self._renderer.actor
+                drawn = self._renderer.render(pose.motion, pose.stamp)
+            self._send(drawn if pose is cue else Frame(drawn.image, cue.stamp), cue.live)
 
     def _care(self) -> None:
         """Reopen live outputs that were lost, and draw cheaper where the pictures do not keep up with the camera."""
