@@ -251,6 +251,14 @@ def test_ctrl_c_while_modules_are_loaded(monkeypatch: pytest.MonkeyPatch, capsys
     assert run(["animate"], capsys) == (130, "", "didlive: stopped\n")
 
 
+def test_a_name_that_the_output_cannot_spell_is_no_reason_to_end(tmp_path: Path):
+    """A pipe on Windows, or a name in another encoding than the system's."""
+    done = subprocess.run([sys.executable, "-m", "didlive", "portraits", "check", tmp_path / "顔.png"],
+                          capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (2, "") and "cannot be used" in done.stdout
+    assert "\\u9854.png" in done.stdout
+
+
 def test_what_is_missing_is_named(capsys: pytest.CaptureFixture[str]):
     code, _, err = run(["animate"], capsys)
     assert code == 2 and "--portrait" in err
