@@ -25,9 +25,9 @@ from .registry import TRACKERS, load
 from .seams import StreamFormat
 from .settings import Settings
 from .sinks.memory import MemorySink
+from .status import STAGES
 from .types import U8, Frame, Portrait, Stamp
 
-STAGES = ("track", "motion", "retarget", "generate", "composite")
 CLIP_FRAMES = 150
 WARM_UP = 5
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from .errors import BadInput
 from .geometry import SHAPE_INDEX, euler_deg, from_rotvec
 from .motion import TYPICAL, average, unrest
+from .recording import DAMAGED_ARCHIVE
 from .settings import MotionSettings
 from .types import F32, Measure, Performer, Ranges
 
@@ -156,7 +156,7 @@ def read_performer(data: bytes, name: str) -> Performer:
             if int(archive["version"]) != VERSION:
                 raise ValueError(f"it has version {int(archive['version'])}; this didlive reads version {VERSION}")
             arrays = {key: np.asarray(archive[key], np.float32) for key in shapes}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (*DAMAGED_ARCHIVE, OSError, ValueError, KeyError) as error:
         raise BadInput(f"performer {name} cannot be read: {error}; calibrate again") from error
     for key, shape in shapes.items():
         if arrays[key].shape != shape or not np.isfinite(arrays[key]).all():

@@ -97,7 +97,9 @@ class Ledger:
         """Write down whose a portrait is. expires: a date, YYYY-MM-DD, or "". Raises BadInput."""
         if kind not in KINDS:
             raise BadInput(f"the kind of consent {kind!r} is unknown; use one of: {', '.join(KINDS)}")
-        name, who, scope = (" ".join(text.split())[:LONGEST_TEXT] for text in (name or portrait.stem, who, scope))
+        # A file's name may have bytes that are no letters (of another encoding): no text file can hold them.
+        words = (text.encode(errors="replace").decode().split() for text in (name or portrait.stem, who, scope))
+        name, who, scope = (" ".join(text)[:LONGEST_TEXT] for text in words)
         if kind == "agreed" and not who:
             raise BadInput("say who agreed: the person's name")
         if expires:

@@ -120,8 +120,12 @@ class Seal:
 
 
 def used(hashes: Sequence[str], ledger: Ledger) -> list[Used]:
-    """Return portraits by the SHA-256 of their files, each once, with what the ledger says about them."""
-    return [Used(sha256, ledger.reference(sha256)) for sha256 in dict.fromkeys(hashes) if sha256]
+    """Return portraits by the SHA-256 of their files, each once, with what the ledger says about them. Raises
+    OutputFailed when that cannot be read."""
+    try:
+        return [Used(sha256, ledger.reference(sha256)) for sha256 in dict.fromkeys(hashes) if sha256]
+    except BadInput as error:
+        raise OutputFailed(f"nothing can be signed: {error}") from error
 
 
 def _sign_into(out: Path, path: Path, kind: str, portraits: Sequence[Used], identity: tuple[bytes, bytes]) -> None:

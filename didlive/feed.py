@@ -130,8 +130,11 @@ class Feed:
             except BadInput as error:
                 if not self._changed:
                     raise
-                self.problem = str(error)
-                self.following.clear()
+                with self._lock:
+                    # Another one may have come while this one opened.
+                    if source is self.source:
+                        self.problem = str(error)
+                        self.following.clear()
                 continue
             self._read_on(source, over)
             source.camera.close()
@@ -148,9 +151,10 @@ class Feed:
                 self._stopping.wait(0.02)
                 continue
             if frame is None:
-                if source is self.source:
-                    self.ended = True
-                    self.following.clear()
+                with self._lock:
+                    if source is self.source:
+                        self.ended = True
+                        self.following.clear()
                 return
             self.shots.put(Shot(frame, source))
             with self._lock:

@@ -156,9 +156,10 @@ class Renderer:
     def set_actor(self, actor: Actor) -> None:
         """Show this portrait from the next frame on."""
         with self._choosing:
-            self._full = actor
             # One assignment: a frame is drawn with the old actor or with the new one, never with half of each.
             self._cast = _Cast(leaner(actor) if self._lean else actor, self._motion)
+            # Who sees the new one here gets it drawn, too.
+            self._full = actor
             self._rest_until_s, self.problem = 0.0, ""
 
     def configure(self, motion: MotionSettings) -> None:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -23,8 +24,9 @@ from .types import F32, Face, Tracking
 VERSION = 1
 MOST_FRAMES = 500_000
 MOST_BYTES = 2 << 30
-# What reading a zip archive raises when it is none or is damaged; the last two: unknown compression, encrypted.
-DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+# What reading a zip archive raises when it is none or is damaged: NotImplementedError for an unknown compression,
+# RuntimeError for an encrypted one, the last two for the header of a NumPy array.
+DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, TokenError, TypeError)
 # Name -> (allowed dtypes, shape with -1 for the number of frames).
 _LAYOUT: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
     "version": (("i8", "i4", "i2"), ()),

@@ -64,7 +64,7 @@ class Session(Broadcast):
         super().__init__(settings, actor, sinks)
         self._settings = settings
         self._feed = Feed(camera, tracker)
-        self._first = self._feed.source
+        self._source = self._feed.source
         self._observer = Observer(tracker, settings.motion)
         self._seed = settings.motion.idle.seed
         self._portrait, self._shown = actor.portrait, [actor.portrait.sha256]
@@ -101,7 +101,8 @@ class Session(Broadcast):
             self._stopped = True
             self._feed.close_trackers()
             raise
-        work = {"capture": self._capture, "track": self._track, "render": self._render, "care": self._care}
+        work = {"capture": lambda: self._feed.run(self._over), "track": self._track, "render": self._render,
+                "care": self._care}
         for name, loop in work.items():
             thread = threading.Thread(target=self._run, args=(loop,), name=f"didlive-{name}", daemon=True)
             self._threads.append(thread)
@@ -173,8 +174,10 @@ class Session(Broadcast):
         if voice is not None:
             voice.start()
         before, self.voice = self.voice, voice
-        if before is not None:
-            before.close()
+        # Nobody would close the one that comes when all is over.
+        for gone in (before, voice if self._stopped else None):
+            if gone is not None:
+                gone.close()
 
     def tap(self) -> AudioTap:
         """Return a reader of what the voice's microphone hears from now on; there is nothing as long as there is no
@@ -264,14 +267,14 @@ class Session(Broadcast):
             return State.STOPPED, ""
         if self._panicking:
             return State.HOLDING, "panic: the still portrait is shown"
+        voice = self.voice
         problem = self._renderer.problem or self._outputs.problem or self._feed.reason
-        if self.voice is not None:
-            problem = problem or self.voice.problem
+        problem = problem or ("" if voice is None else voice.problem)
         if problem:
             return State.DEGRADED, problem
         if self._held:
             return State.HOLDING, "held"
-        if self.voice is not None and (not self.following or self.voice.speaking):
+        if voice is not None and (not self.following or voice.speaking):
             return State.LIVE, ""
         if not self.following:
             return State.IDLE, self._feed.rest
@@ -322,13 +325,9 @@ class Session(Broadcast):
     def _over(self) -> bool:
         return self._stopping.is_set() or bool(self._failure)
 
-    def _capture(self) -> None:
-        self._feed.run(self._over)
-
     def _track(self) -> None:
         period_s = 1.0 / self._settings.output.rate_hz
         last_s, last_ns, sequence, due_s = -STALL_S, 0, 0, 0.0
-        source = self._first
         while not self._over():
             # By the clock, not after the work: a portrait that goes on by itself keeps its rate.
             shot = self._feed.shots.take(max(0.001, due_s - time.monotonic()))
@@ -336,12 +335,12 @@ class Session(Broadcast):
             due_s = max(due_s, now_s - period_s) + period_s
             if shot is not None:
                 frame = shot.frame
-                if shot.source is not source:
+                if shot.source is not self._source:
                     self._observer.start_over(shot.source.tracker)
                     self._feed.retire(shot.source.tracker)
                     if self.voice is not None:
                         self.voice.forget_performer()
-                source = shot.source
+                self._source = shot.source
                 last_s, last_ns, sequence = now_s, frame.stamp.captured_ns, frame.stamp.sequence
                 self._follow(frame)
                 self._started = True
@@ -370,27 +369,28 @@ class Session(Broadcast):
 
     def _cue(self, motion: Motion | None, stamp: Stamp, live: bool) -> None:
         self._cues.put(_Cue(motion, stamp, live))
-        take = self.take
+        take, voice = self.take, self.voice
         if take is not None:
             seen = None if self._panicking else self.tracking.peek()
-            said = None if self._panicking or self.voice is None else self.voice.said
+            said = None if self._panicking or voice is None else voice.said
             take.add(seen, stamp, motion, self._observer.performer, said, held=self._held)
         out = self.motion_out
         if out is not None and not self._held:
             out.add(None if self._panicking else motion)
 
     def _render(self) -> None:
-        pose: Frame | None = None
+        pose, drawn, actor = None, None, None
         while not self._over():
-            cue = self._cues.take(0.1)
-            if cue is None:
+            if (cue := self._cues.take(0.1)) is None:
                 continue
             self._presence = cue.motion.presence if cue.motion is not None else None
             if not self._held or pose is None:
-                frame = pose = self._renderer.render(cue.motion, cue.stamp)
-            else:
-                frame = Frame(pose.image, cue.stamp)
-            self._send(frame, cue.live)
+                pose, drawn = cue, None
+            # A frozen pose is drawn once, and again for another portrait.
+            if drawn is None or actor is not self._renderer.actor:
+                actor = self._renderer.actor
+                drawn = self._renderer.render(pose.motion, pose.stamp)
+            self._send(drawn if pose is cue else Frame(drawn.image, cue.stamp), cue.live)
 
     def _care(self) -> None:
         """Reopen live outputs that were lost, and draw cheaper where the pictures do not keep up with the camera."""

@@ -86,7 +86,7 @@ class Idle:
     enabled: bool = setting(True, "breathe and blink when the face is lost")
     hold_s: float = setting(0.3, "hold the last pose this long", 0.0, 5.0, "s")
     ease_s: float = setting(0.7, "then ease to neutral in this time", 0.1, 5.0, "s")
-    seed: int = setting(7, "seed of the idle motion")
+    seed: int = setting(7, "seed of the idle motion", 0, 2**31 - 1)
 
 
 @dataclass(frozen=True)
@@ -335,6 +335,8 @@ def to_toml(tree: dict[str, Any]) -> str:
     lines: list[str] = []
 
     def text(value: str) -> str:
+        # A file's name may have bytes that are no letters (of another encoding): no text file can hold them.
+        value = value.encode(errors="replace").decode()
         # JSON's escapes are TOML's too, but for the one control character that JSON lets through.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from importlib import import_module
 from pathlib import Path
@@ -57,5 +58,7 @@ def _open_built(name: str, backend: str, precision: str, folder: Path, store: St
 
 
 def _keep(store: Store, key: str, cache: bytes, title: str) -> None:
-    if store.load(key) != cache:
-        store.save(key, cache, {"compiled": title})
+    # It only makes the next start quicker: a full or write-protected disk is no reason not to run.
+    with contextlib.suppress(EngineFailed):
+        if store.load(key) != cache:
+            store.save(key, cache, {"compiled": title})

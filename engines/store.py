@@ -110,15 +110,19 @@ class Store:
         return entry
 
     def judge(self, key: str, verdict: str) -> None:
-        """Write down what became of an engine: "good", or why not."""
+        """Write down what became of an engine: "good", or why not. Raises EngineFailed."""
         entry = self.find(key)
         if entry is not None:
-            self._describe(Entry(**{**asdict(entry), "verdict": verdict}))
+            try:
+                self._describe(Entry(**{**asdict(entry), "verdict": verdict}))
+            except OSError as error:
+                raise EngineFailed(f"what became of {key} was not written: {error.strerror}") from error
 
     def delete(self, key: str) -> None:
-        """Forget an engine."""
+        """Forget an engine, as far as the disk lets us."""
         for path in self._paths(key)[::-1]:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def note(self, name: str, text: str) -> None:
         """Keep a small text beside the engines; it is a convenience, so a full disk is no error."""

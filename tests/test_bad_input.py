@@ -124,6 +124,7 @@ BAD_CLIPS: dict[str, tuple[str, Callable[[Path, Path], None], str]] = {
     "cut in half": ("x.mp4", lambda p, d: void(p.write_bytes(d.read_bytes()[:len(d.read_bytes()) // 3])), "x.mp4"),
     "text": ("x.mp4", lambda p, d: write_text(p), "not a video"),
     "empty": ("x.mp4", lambda p, d: void(p.write_bytes(b"")), "not a video"),
+    "empty animation": ("x.gif", lambda p, d: void(p.write_bytes(b"")), "not a video"),
     "folder": ("x.mp4", lambda p, d: p.mkdir(), "is a folder"),
     "missing": ("x.mp4", lambda p, d: None, "does not exist"),
     "a picture": ("x.png", lambda p, d: void(cv2.imwrite(str(p), np.zeros((64, 64, 3), np.uint8))), "not a video"),
@@ -147,6 +148,7 @@ BAD_OPTIONS: dict[str, tuple[list[str], str]] = {
     "size": (["--size", "big"], "big"),
     "odd size": (["--size", "101x101"], "even"),
     "gain": (["--gain", "mouth=9"], "range"),
+    "seed": (["--seed", "-1"], "range"),
     "gain without value": (["--gain", "mouth"], "mouth=1.2"),
     "gain of nothing": (["--gain", "nose=1"], "nose"),
     "gain in words": (["--gain", "mouth=much"], "not a number"),
@@ -247,6 +249,14 @@ def test_ctrl_c_while_modules_are_loaded(monkeypatch: pytest.MonkeyPatch, capsys
 
     monkeypatch.setattr(cli, "build_parser", interrupted)
     assert run(["animate"], capsys) == (130, "", "didlive: stopped\n")
+
+
+def test_a_name_that_the_output_cannot_spell_is_no_reason_to_end(tmp_path: Path):
+    """A pipe on Windows, or a name in another encoding than the system's."""
+    done = subprocess.run([sys.executable, "-m", "didlive", "portraits", "check", tmp_path / "顔.png"],
+                          capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (2, "") and "cannot be used" in done.stdout
+    assert "\\u9854.png" in done.stdout
 
 
 def test_what_is_missing_is_named(capsys: pytest.CaptureFixture[str]):

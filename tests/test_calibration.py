@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from didlive.calibration import STEPS, RangeWizard
+from didlive.calibration import STEPS, RangeWizard, dump_performer, read_performer
 from didlive.demo import demo_motion
 from didlive.errors import BadInput
 from didlive.geometry import SHAPE_INDEX, from_rotvec, to_rotvec
 from didlive.motion import find_neutral, measure
 from didlive.recording import load_recording
-from didlive.types import Face, Measure, Ranges
+from didlive.types import Face, Measure, Performer, Ranges
 
 BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 
@@ -102,3 +104,19 @@ def test_unrest_in_the_neutral_step_is_left_out(calm: Measure):
     steps = shown(calm)
     steps["neutral"] = [scored(calm, mouthSmileLeft=0.9, mouthSmileRight=0.9, jawOpen=0.5)] * 15 + [calm] * 20
     assert run(steps).result("me").neutral.blendshapes == pytest.approx(calm.blendshapes, abs=1e-5)
+
+
+def test_a_damaged_performer_is_said_in_one_line(calm: Measure):
+    whole = dump_performer(Performer("me", calm))
+    torn = bytearray(whole)
+    torn[200:260] = b"\xff" * 60
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    header, changed = members["neutral_gaze.npy"], io.BytesIO()
+    with zipfile.ZipFile(changed, "w") as archive:
+        for name, data in (members | {"neutral_gaze.npy": header.replace(b"}", b" ")}).items():
+            archive.writestr(name, data)
+    for data in (bytes(torn), changed.getvalue(), whole[:500], b"nothing"):
+        with pytest.raises(BadInput, match="performer me cannot be read") as caught:
+            read_performer(data, "me")
+        assert "\n" not in str(caught.value)

@@ -251,6 +251,15 @@ def test_paced_gives_every_frame_when_we_keep_up(tmp_path: Path, clock: Clock) -
     assert [round((f.stamp.captured_ns - start_ns) / 1e8) for f in frames] == list(range(6))
 
 
+def test_raw_video_in_which_one_cannot_go_back_loops_too(tmp_path: Path) -> None:
+    camera = FileCamera(write_clip(tmp_path / "clip.h264", cards(4)), loop=True)
+    camera.open()
+    frames = [camera.read() for _ in range(10)]
+    camera.close()
+    assert [read_number(f.image) for f in frames if f] == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
+    assert all(a.stamp.captured_ns < b.stamp.captured_ns for a, b in pairwise(f for f in frames if f))
+
+
 def test_paced_drops_what_is_late(tmp_path: Path, clock: Clock) -> None:
     camera = FileCamera(write_clip(tmp_path / "clip.mp4", cards(20)), paced=True)
     camera.open()

@@ -104,6 +104,30 @@ def test_close_ends_the_retrying() -> None:
         camera.read()
 
 
+def test_a_camera_that_is_closed_while_it_opens_does_not_stay_open() -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    class Slow(Scripted):
+        def open(self) -> CameraInfo:
+            began.set()
+            go_on.wait(20.0)
+            return super().open()
+
+    def open_it() -> None:
+        with pytest.raises(CameraLost, match="closed"):
+            camera.open()
+
+    device = Slow()
+    camera = reopening(device)
+    opening = threading.Thread(target=open_it)
+    opening.start()
+    assert began.wait(20.0)
+    camera.close()
+    go_on.set()
+    opening.join(20.0)
+    assert not opening.is_alive() and device.closed == 1 and camera.state is CameraState.CLOSED
+
+
 def test_why_it_was_lost_is_said_until_the_next_frame() -> None:
     camera = reopening(Scripted(frames=0), Scripted(frames=1))
     camera.open()

@@ -40,6 +40,14 @@ def tomorrow(monkeypatch: pytest.MonkeyPatch):
     return pass_a_day
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere names of files are text")
+def test_a_portrait_whose_name_is_no_text(ledger: Ledger, ada: Path):
+    path = ada.with_name(os.fsdecode(b"Zo\xeb.png"))
+    ada.rename(path)
+    made = ledger.record(path, "myself")
+    assert made.name == "Zo?" and ledger.entries() == (made,)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_kept(kind: str, ledger: Ledger, ada: Path):
     key = hash_of(ada)

@@ -150,6 +150,19 @@ def test_a_recorder_signs_and_a_failure_keeps_the_recording(folder: Path):
     assert read(folder / "other.mp4") is None and contents(folder) == ["other.mp4", "take.mp4"]
 
 
+def test_a_ledger_that_cannot_be_read_leaves_the_recording_whole_and_unsigned(folder: Path, tmp_path: Path):
+    ledger = Ledger(tmp_path / "ledger")
+    ledger.folder.mkdir()
+    (ledger.folder / "ledger.jsonl").write_bytes(b"\xff\n")
+    sink = Mp4Sink(folder / "take.mp4", real_time=True)
+    sink.seal = Seal(Playing(), ledger)
+    queued = QueuedSink(sink)
+    queued.open(StreamFormat(64, 64, 30.0))
+    queued.write(Frame(np.zeros((64, 64, 3), np.uint8), Stamp(0, 0)))
+    queued.close()
+    assert queued.error is None and "ledger" in sink.note and contents(folder) == ["take.mp4"]
+
+
 def test_a_long_signature_is_no_failure_of_the_recording(folder: Path):
     sink, gate = Mp4Sink(folder / "take.mp4", real_time=True), threading.Event()
     sink.seal = lambda path: gate.wait(60) and None
@@ -213,8 +226,15 @@ def test_verify_bad_input(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "text.mp4").write_text("hello")
     Image.new("RGB", (20, 20)).save(folder / "tiny.png")
     (folder / "half.png").write_bytes(encode_png(Frame(skimage.data.astronaut(), Stamp(0, 0)))[:9000])
+    (folder / "words.ppm").write_bytes(b"P6 12x 10 255\n")
+    pages = folder / "pages.tif"
+    Image.new("RGB", (64, 64)).save(pages, save_all=True, append_images=[Image.new("RGB", (64, 64))])
+    # The second page has no width.
+    head, _, rest = pages.read_bytes().rpartition(b"\x00\x01\x04\x00")
+    pages.write_bytes(head + b"\x00\x99\x04\x00" + rest)
     for name, why in (("none.png", "does not exist"), (".", "is no file"), ("text.mp4", "not a video"),
-                      ("tiny.png", "64 px or more"), ("half.png", "broken")):
+                      ("tiny.png", "64 px or more"), ("half.png", "broken"), ("words.ppm", "cannot be read"),
+                      ("pages.tif", "broken")):
         code, _, error = run(["verify", folder / name], capsys)
         assert code == 2 and why in error and error.count("\n") == 1, name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,12 @@ def test_a_copy_is_kept_with_its_name(library: Library, tmp_path: Path):
     assert again.entry(entry.key).name == "other name"
     with pytest.raises(BadInput, match="needs a name"):
         library.rename(entry.key, "  ")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere names of files are text")
+def test_a_picture_whose_name_is_no_text(library: Library, tmp_path: Path):
+    entry = library.add(picture(tmp_path, os.fsdecode(b"Zo\xeb.png")))
+    assert Library(library.folder).entry(entry.key).name == "Zo?"
 
 
 def test_the_same_picture_twice_is_one_entry(library: Library, tmp_path: Path):

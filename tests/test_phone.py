@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from command import run
 from phone import LOOPBACK, datagram, free_port, talking
 from stage import make_actor
 
@@ -16,6 +18,7 @@ from didlive.errors import BadInput, CameraLost
 from didlive.geometry import SHAPE_INDEX, lid_opening
 from didlive.ifacialmocap import MOST_BYTES, PORT, REQUEST, from_card, parse, to_card
 from didlive.motion import measure, to_motion
+from didlive.recording import load_recording
 from didlive.registry import tracker_of
 from didlive.session import Session
 from didlive.settings import Settings
@@ -185,3 +188,13 @@ def test_a_phone_drives_a_portrait():
         seen = session.tracking.peek()
     assert seen is not None and seen.face is not None
     assert seen.face.blendshapes[SHAPE_INDEX["jawOpen"]] == pytest.approx(0.5)
+
+
+def test_its_motion_is_recorded_as_that_of_a_camera(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    port = free_port()
+    with talking(port):
+        code, said, _ = run(["record-motion", "--camera", f"phone:127.0.0.1:{port}", "--seconds", "0.3",
+                             tmp_path / "a.npz"], capsys)
+    recording = load_recording(tmp_path / "a.npz")
+    assert code == 0 and "a.npz" in said and recording.present.all()
+    assert recording.blendshapes[:, SHAPE_INDEX["jawOpen"]] == pytest.approx(0.4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
+import numpy as np
 import pytest
 from stage import SETTINGS, Painter, Show, make_actor, show_threads, wait_until
 
@@ -114,6 +115,19 @@ def test_hold_freezes_and_releases(show: Show):
     assert show.painter.drawn <= drawn + 1
     show.session.hold(False)
     wait_until(lambda: show.painter.drawn > drawn + 3)
+
+
+def test_another_portrait_is_shown_also_while_held(show: Show):
+    show.session.start()
+    wait_until(lambda: show.painter.drawn > 3)
+    show.session.hold()
+    show.until(State.HOLDING)
+    painter = Painter()
+    show.session.set_actor(make_actor(level=200, generator=painter))
+    wait_until(lambda: show.watcher.newest is not None and np.median(show.watcher.newest) > 190, "the other portrait")
+    written = show.watcher.written
+    wait_until(lambda: show.watcher.written > written + 5)
+    assert painter.drawn == 1 and show.session.held
 
 
 def test_panic_shows_the_still_portrait_at_once_and_until_released(show: Show):

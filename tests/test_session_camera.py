@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import Any
 
+import pytest
 from stage import SETTINGS, Follower, Nuisance, Show, make_actor, wait_until
 
+from didlive.errors import BadInput
+from didlive.seams import CameraInfo
 from didlive.session import Session, State
 
 
@@ -79,6 +84,45 @@ def test_a_camera_changed_to_that_cannot_be_used_is_said_and_the_show_goes_on(sh
     assert str(path) in show.session.stats().reason
     show.session.set_camera(Nuisance())
     show.until(State.LIVE)
+
+
+def test_a_camera_that_turns_out_useless_does_not_stop_the_one_that_came_after_it(show: Show):
+    began, go_on = threading.Event(), threading.Event()
+
+    class Useless(Nuisance):
+        def open(self) -> CameraInfo:
+            began.set()
+            go_on.wait(30.0)
+            raise BadInput("it is no camera")
+
+    show.session.start()
+    show.until(State.LIVE)
+    show.session.set_camera(Useless())
+    assert began.wait(30.0)
+    show.session.set_camera(Nuisance())
+    go_on.set()
+    show.until(State.LIVE)
+    assert show.session.following
+
+
+def test_a_fault_after_a_change_of_camera_leaves_the_performer_known(show: Show, caplog: pytest.LogCaptureFixture):
+    class Counting(Follower):
+        resets = 0
+
+        def reset(self) -> None:
+            self.resets += 1
+
+    tracker = Counting()
+    show.session.start()
+    show.session.set_camera(Nuisance(), tracker)
+    wait_until(lambda: show.tracker.closed)
+    show.until(State.LIVE)
+    with caplog.at_level(logging.ERROR):
+        tracker.faults = 1
+        wait_until(lambda: show.session.stats().faults == 1)
+    drawn = show.painter.drawn
+    wait_until(lambda: show.painter.drawn > drawn + 3)
+    assert tracker.resets == 1
 
 
 def test_changing_the_camera_again_and_again(show: Show):

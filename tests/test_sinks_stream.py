@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ import pytest
 
 from didlive.errors import BadInput, OutputFailed
 from didlive.seams import SOUND_HZ, AudioTap, StreamFormat
+from didlive.sinks import encoders
 from didlive.sinks.outputs import Outputs
 from didlive.sinks.recorder import PacedSink
 from didlive.sinks.stream import CARD, StreamSink
@@ -251,6 +253,17 @@ def test_nobody_there_is_said_at_once():
     sink.close()
     with pytest.raises(OutputFailed, match="not open"):
         sink.write(red(0))
+
+
+def test_an_encoder_that_does_not_open_is_said(monkeypatch: pytest.MonkeyPatch):
+    """A graphics card that encodes files may refuse a stream's options."""
+    monkeypatch.setitem(encoders.PROMPT, encoders.SOFTWARE, {"preset": "none of them"})
+    with socket.create_server(("127.0.0.1", 0)) as quiet:
+        sink = StreamSink(f"rtmp://127.0.0.1:{quiet.getsockname()[1]}/live/{KEY}", encoder="processor")
+        with pytest.raises(OutputFailed, match=r"libx264 does not encode .*processor") as caught:
+            sink.open(FORMAT)
+    assert KEY not in str(caught.value)
+    wait_until(lambda: not any(t.name.startswith("didlive-stream") for t in threading.enumerate()), "the threads' end")
 
 
 def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch):

@@ -194,6 +194,7 @@ def test_what_is_no_take_is_refused(tmp_path: Path):
         remade("person.take", person=b"nothing"): "cannot be read",
         remade("settings.take", settings=b"[motion]\nstrength = 99.0\n"): "out of range",
         remade("toml.take", about=b"]["): "damaged",
+        remade("name.take", about=about.replace(b"[portrait]", b"portrait = 'me'\n[other]")): "damaged",
         tmp_path / "absent.take": "cannot be read",
     }
     (tmp_path / "cut.take").write_bytes(good.read_bytes()[:2000])

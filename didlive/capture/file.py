@@ -169,7 +169,12 @@ class FileCamera:
                 self.damaged += first_ns is not None and self._stops_early(stream, time_ns * 1e-9)
                 return
             base_ns = time_ns + interval_ns
-            self._container.seek(0, stream=stream)
+            try:
+                self._container.seek(0, stream=stream)
+            except FFmpegError:
+                # In raw video there are no places to go to.
+                self._container.close()
+                self._container, stream = _open_video(self._path)
 
     def _stops_early(self, stream: Any, last_s: float) -> bool:
         """Whether the last picture, at `last_s`, lies well before the end that the file announces for its pictures."""
@@ -212,7 +217,7 @@ def _open_video(path: Path) -> tuple[Any, Any]:
     try:
         # "file:" and the whitelist keep a playlist inside the file from reaching the network.
         container = av.open(f"file:{path.resolve()}", options={"protocol_whitelist": "file"})
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, FFmpegError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise BadInput(f"{path} is not a video that can be read ({reason})") from error
     name = container.format.name

@@ -75,7 +75,8 @@ def _sounddevice() -> Any:
     _quieten()
     try:
         import sounddevice
-    except (ImportError, OSError) as error:
+    # Also its own error, which has no name before it is imported: it begins PortAudio.
+    except Exception as error:
         raise BadInput("microphones need PortAudio; install it (Debian, Ubuntu: sudo apt-get install libportaudio2), "
                        f"then start again ({error})") from error
     return sounddevice
@@ -87,16 +88,21 @@ _streams = 0
 
 
 def list_microphones() -> list[MicrophoneChoice]:
-    """Return the microphones, the system's own choice first. Raises BadInput where PortAudio is missing."""
-    with _lock:
-        return _list()
-
-
-def _list() -> list[MicrophoneChoice]:
+    """Return the microphones, the system's own choice first. Raises BadInput where PortAudio is missing, MicrophoneLost
+    when it cannot ask the system."""
     sounddevice = _sounddevice()
+    with _lock:
+        try:
+            return _list(sounddevice)
+        except sounddevice.PortAudioError as error:
+            raise MicrophoneLost(f"the system cannot be asked for its microphones: {_why(error)}") from error
+
+
+def _list(sounddevice: Any) -> list[MicrophoneChoice]:
     if not _streams:
-        # It knows only the devices that were there when it began.
-        sounddevice._terminate()
+        # It knows only the devices that were there when it began; it did not where that failed the last time.
+        with suppress(sounddevice.PortAudioError):
+            sounddevice._terminate()
         sounddevice._initialize()
     found = [MicrophoneChoice(str(d["name"]), i) for i, d in enumerate(sounddevice.query_devices())
              if d["max_input_channels"] > 0]
@@ -272,6 +278,9 @@ class Microphone:
 
 
 def _lost(chosen: MicrophoneChoice, error: Exception) -> MicrophoneLost:
-    why = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return MicrophoneLost(f"the microphone {chosen.name} cannot be used: {why}; another program may have it, or the "
-                          "system may forbid it")
+    return MicrophoneLost(f"the microphone {chosen.name} cannot be used: {_why(error)}; another program may have it, "
+                          "or the system may forbid it")
+
+
+def _why(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -46,7 +46,7 @@ class ReopeningCamera:
 
     def open(self) -> CameraInfo:
         """Open the camera. Raises BadInput; raises CameraLost when it is not there now, and then goes on trying in the
-        background until it comes or `close` is called."""
+        background until it comes or `close` is called, and when it was closed, by another thread, while it opened."""
         self.close()
         self._stop, self._delay_s, self._base, self._last = threading.Event(), self._first_s, 0, -1
         camera = self._factory()
@@ -55,7 +55,9 @@ class ReopeningCamera:
         except CameraLost as error:
             self._lose(camera, str(error))
             raise
-        self._take_over(camera, info, self._stop)
+        if not self._take_over(camera, info, self._stop):
+            camera.close()
+            raise CameraLost("the camera was closed")
         return info
 
     def read(self, timeout_s: float = 2.0) -> Frame | None:

@@ -4,6 +4,7 @@ when it is asked for, so that `didlive --help` is instant."""
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -53,6 +54,9 @@ def main(argv: list[str] | None = None) -> int:
         if argv is None:
             # Ended from outside, a command still finishes or removes what it was writing.
             signal.signal(signal.SIGTERM, _as_interrupt)
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                # Names of files that the terminal's encoding does not have are no reason to end.
+                sys.stdout.reconfigure(errors="backslashreplace")
         command = next((a for a in arguments if a in COMMANDS), None)
         args = build_parser(command).parse_args(arguments)
         with quiet_native():

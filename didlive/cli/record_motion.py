@@ -45,11 +45,12 @@ def run(args: argparse.Namespace) -> int:
 def _record(args: argparse.Namespace) -> Any:
     from ..capture.listing import open_camera
     from ..recording import to_recording
-    from ..registry import TRACKERS, load
+    from ..registry import tracker_of
 
     live = args.camera is not None
-    camera = open_camera(args.camera if live else str(args.clip.absolute()), paced=live)
-    tracker, trackings, rate_hz = load(TRACKERS, "mediapipe")(), [], 0.0
+    spec = args.camera if live else str(args.clip.absolute())
+    camera = open_camera(spec, paced=live)
+    tracker, trackings, rate_hz = tracker_of(spec), [], 0.0
     try:
         rate_hz = camera.open().rate_hz
         start_s, first_ns = time.monotonic(), None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 # Four seconds of a usual clip: more adds little.
 MOST_PICTURES = 120
+# What Pillow raises for damaged pictures.
+BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -62,16 +66,24 @@ def pictures(path: Path) -> Iterator[U8]:
     except UnidentifiedImageError:
         yield from _of_clip(path)
         return
-    except (OSError, Image.DecompressionBombError) as error:
+    except (*BROKEN, Image.DecompressionBombError) as error:
         raise BadInput(f"{path} cannot be read: {error}") from error
     with opened:
-        for number in range(getattr(opened, "n_frames", 1)):
-            try:
+        with _told(path):
+            count = getattr(opened, "n_frames", 1)
+        for number in range(count):
+            with _told(path):
                 opened.seek(number)
                 picture = ImageOps.exif_transpose(opened).convert("RGB")
-            except (OSError, SyntaxError, ValueError) as error:
-                raise BadInput(f"{path} is a broken picture ({error})") from error
             yield np.asarray(picture, np.uint8)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BROKEN as error:
+        raise BadInput(f"{path} is a broken picture ({error})") from error
 
 
 def _of_clip(path: Path) -> Iterator[U8]:

@@ -62,8 +62,3 @@ def chosen(preference: str, size: tuple[int, int]) -> str:
     """
     hardware = _hardware() if preference == "auto" else ""
     return hardware if hardware and not why_not(hardware, size) else SOFTWARE
-
-
-def described(name: str) -> str:
-    """Return what makes the video, for people."""
-    return f"{HARDWARE[name][0]} ({name})" if name in HARDWARE else f"the processor ({name})"

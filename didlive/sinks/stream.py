@@ -227,12 +227,18 @@ class StreamSink(LiveSink):
         self._pts = max(self._pts + 1, round((time.perf_counter_ns() - self._begun_ns) * self._rate / 1_000_000_000))
         picture = bt709(np.ascontiguousarray(even(image[:, :, :3])), self._reformat)
         picture.pts, picture.time_base = self._pts, 1 / self._rate
-        packets = self._video.encode(picture)
-        if self._sound is not None:
-            self._sound.delay_ns = round(self._delay_ns)
-            self._sound.advance(float(self._pts / self._rate))
-            packets += self._packets
-            self._packets.clear()
+        try:
+            packets = self._video.encode(picture)
+            if self._sound is not None:
+                self._sound.delay_ns = round(self._delay_ns)
+                self._sound.advance(float(self._pts / self._rate))
+                packets += self._packets
+                self._packets.clear()
+        except (OSError, ValueError, FFmpegError) as error:
+            # A graphics card may take no more encoders, or not these options; encoders open with the first picture.
+            why = getattr(error, "strerror", None) or type(error).__name__
+            raise OutputFailed(f"{self.place}: {self._video.codec_context.name} does not encode ({why}); choose the "
+                               "processor as encoder") from error
         pusher.busy(True)
         try:
             container.mux(packets)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import wording
-from ..actor import Actor, prepare_actor
+from ..actor import Actor, prepare_actor, repeatable
 from ..animate import Performance, Progress, Report, clip_motions, track_clip
 from ..consent import Ledger
 from ..credentials import sign, used
@@ -100,7 +100,7 @@ def animate_speech(portrait: Path | str, said: Path | Speech, out: Path | str, s
         behind = settings.output.background
         transparent = Path(out).suffix.lower() != ".mp4" and (
             behind == "transparent" or (behind == "picture" and chosen.alpha is not None))
-        actor = prepare_actor(chosen, settings, alpha=transparent)
+        actor = prepare_actor(chosen, repeatable(settings), alpha=transparent)
         width, height = actor.compositor.size
         try:
             clip = None if driving is None else track_clip(driving, max_frames=max_frames, progress=tell)

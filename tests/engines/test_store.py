@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engines import EngineFailed
+from engines import EngineFailed, backends
 from engines.store import Entry, Store, default_folder, engine_key
 
 DATA = bytes(range(256)) * 64
@@ -69,6 +69,19 @@ def test_a_half_written_engine_is_none(store: Store, monkeypatch: pytest.MonkeyP
         store.save("a", DATA[::-1], {})
     assert store.load("a") is None
     assert not list(store.folder.glob(".*.part"))
+
+
+def test_a_full_disk_is_told_and_what_only_makes_starts_quicker_is_left_out(store: Store, monkeypatch) -> None:
+    store.save("a", DATA, {})
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(EngineFailed, match="No space left"):
+        store.judge("a", "good")
+    backends._keep(store, "compiled", DATA, "kernels of an engine")
+    assert store.load("compiled") is None and store.load("a") == DATA
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such bits; its cache folder belongs to the user")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -160,3 +161,27 @@ def test_without_a_sound_card_nothing_is_printed(tmp_path: Path):
                    "XDG_RUNTIME_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", LISTING], env=environment, capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_a_sound_system_that_fails_is_said_and_waited_for(monkeypatch: pytest.MonkeyPatch):
+    """It is not there for a moment (a sound server that begins anew): no traceback, and the next try may work."""
+    import sounddevice
+
+    broken, begin = threading.Event(), sounddevice._initialize  # pyright: ignore[reportPrivateUsage]
+
+    def initialise() -> None:
+        if broken.is_set():
+            raise sounddevice.PortAudioError("Error initializing PortAudio: Unanticipated host error", -9999)
+        begin()
+
+    monkeypatch.setattr(sounddevice, "_initialize", initialise)
+    broken.set()
+    with pytest.raises(MicrophoneLost, match="Unanticipated host error"):
+        list_microphones()
+    made = Microphone("nobody has this one")
+    made.start()
+    wait_until(lambda: "Unanticipated" in made.reason, "the reason")
+    broken.clear()
+    wait_until(lambda: "there is no microphone" in made.reason, "another try")
+    made.close()
+    assert isinstance(list_microphones(), list)

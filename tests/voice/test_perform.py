@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -12,6 +13,7 @@ import skimage.data
 from command import contents, run
 from stage import bare
 
+from didlive.actor import Actor, prepare_actor
 from didlive.errors import BadInput, Cancelled
 from didlive.pipeline import Renderer
 from didlive.settings import Settings, VoiceSettings
@@ -72,6 +74,20 @@ def test_the_same_sound_gives_the_same_file_and_keeps_the_sound(wav: Path, astro
     with av.open(str(other)) as container:
         assert [stream.type for stream in container.streams] == ["video"]
     assert other.read_bytes() != outs[0].read_bytes()
+
+
+def test_it_is_drawn_by_the_engine_that_gives_the_same_bytes(wav: Path, astronaut: Path, folder: Path,
+                                                            monkeypatch: pytest.MonkeyPatch):
+    engines: list[str] = []
+
+    def prepare(*args: Any, **more: Any) -> Actor:
+        engines.append(args[1].engine)
+        return prepare_actor(*args, **more)
+
+    monkeypatch.setattr("didlive.voice.perform.prepare_actor", prepare)
+    for engine in ("auto", "ort"):
+        animate_speech(astronaut, wav, folder / f"{engine}.mp4", replace(SMALL, engine=engine), max_frames=1)
+    assert engines == ["exact", "ort"]
 
 
 def test_a_clip_moves_all_but_the_mouth(speech: Speech, driving: Path, actor):

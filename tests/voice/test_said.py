@@ -135,7 +135,7 @@ def test_it_is_drawn_again(tmp_path: Path):
 class Speaker:
     """In place of a microphone's voice: always says the same."""
 
-    problem, speaking, newest_ns = "", True, None
+    problem, speaking, newest_ns, closed = "", True, None, False
 
     def __init__(self) -> None:
         self.said = Said(mouth(1), 1.0, 1.0, 1.0)
@@ -147,7 +147,8 @@ class Speaker:
         """Nothing to open."""
 
     def close(self) -> None:
-        """Nothing to end."""
+        """End; once is enough."""
+        self.closed = True
 
     def look(self, frame: Frame, tracking: Tracking | None) -> None:
         """See nothing."""
@@ -177,3 +178,25 @@ def test_a_show_hands_its_voice_to_the_take_but_not_in_a_panic(tmp_path: Path):
         take.close()
     said = load_take(tmp_path / "a.take").said
     assert said[0] is not None and said[-1] is None
+
+
+def test_a_voice_that_comes_after_the_end_is_closed():
+    session = Session(STAGE_SETTINGS, Nuisance(), Follower(), make_actor(), [MemorySink()])
+    session.start()
+    session.stop()
+    late = Speaker()
+    session.set_voice(late)  # pyright: ignore[reportArgumentType]
+    assert late.closed
+
+
+def test_a_voice_that_goes_while_its_state_is_asked_for_does_no_harm(monkeypatch: pytest.MonkeyPatch):
+    """The window asks in one thread while a job takes the microphone away in another."""
+    session = Session(STAGE_SETTINGS, Nuisance(), Follower(), make_actor(), [MemorySink()])
+
+    def going(_: Session) -> bool:
+        session.voice = None
+        return True
+
+    monkeypatch.setattr(Session, "following", property(going))
+    session.set_voice(Speaker())  # pyright: ignore[reportArgumentType]
+    assert session.stats().state.value == "live"
