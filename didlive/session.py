@@ -180,8 +180,7 @@ class Session(Broadcast):
                 gone.close()
 
     def tap(self) -> AudioTap:
-        """Return a reader of what the voice's microphone hears from now on; there is nothing as long as there is no
-        voice, and it goes on with another one."""
+        """Return a reader of what the voice's microphone hears from now on, whichever it is; silence in a panic."""
         heard: tuple[Voice, AudioTap] | None = None
 
         def read() -> tuple[F32, int] | None:
@@ -192,7 +191,8 @@ class Session(Broadcast):
                 return None
             if heard is None or heard[0] is not voice:
                 heard = voice, voice.tap()
-            return heard[1]()
+            block = heard[1]()
+            return (block[0] * 0, block[1]) if block is not None and self._panicking else block
 
         return read
 
@@ -229,7 +229,7 @@ class Session(Broadcast):
         self._held = on
 
     def panic(self, on: bool = True) -> None:
-        """Show the still portrait now and until released with `panic(False)`; nothing else gets out meanwhile."""
+        """Show the still portrait now and until released with `panic(False)`; nothing else gets out, nor any sound."""
         self._panicking = on
         if on:
             self._send_still()

@@ -115,6 +115,35 @@ def test_the_state_tells_that_the_voice_drives(show):
     assert session.tap()() is None
 
 
+def test_nothing_is_heard_in_a_panic(show, server: SoundServer, tmp_path: Path):
+    session, _ = show
+    tap = session.tap()
+    tone = np.sin(np.arange(4 * SOUND_HZ) * 0.1).astype(np.float32) * np.float32(0.3)
+    player = server.play(write_wav(tmp_path / "tone.wav", Speech(tone, SOUND_HZ)))
+
+    def loud() -> bool:
+        block = tap()
+        return block is not None and float(np.abs(block[0]).max()) > 0.05
+
+    wait_until(loud, "the tone")
+    session.panic()
+    while tap() is not None:
+        pass
+    heard = []
+
+    def later() -> bool:
+        block = tap()
+        heard.extend([] if block is None else [block[0]])
+        return len(heard) > 30
+
+    wait_until(later, "what follows")
+    assert not np.concatenate(heard).any()
+    session.panic(False)
+    wait_until(loud, "the tone again")
+    player.terminate()
+    player.wait()
+
+
 def test_settings_reach_the_microphone(show):
     session, _ = show
     voice = session.voice
