@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from stage import (
 from didlive.actor import prepare_actor
 from didlive.errors import BadInput, OutputFailed
 from didlive.portrait import load_image
+from didlive.seams import StreamFormat
 from didlive.session import Session, State
 from didlive.sinks.memory import MemorySink
 from didlive.sinks.recorder import PacedSink, QueuedSink
@@ -115,6 +117,30 @@ def test_a_lost_live_output_comes_back_and_a_lost_file_does_not(show: Show):
     wait_until(lambda: live.written > written + 3)
     assert file.opened == 1
     session.stop()
+
+
+def test_a_show_ends_while_a_lost_output_takes_its_time_to_open(show: Show):
+    class Distant(Watcher):
+        asked, answered = threading.Event(), threading.Event()
+
+        def open(self, stream: StreamFormat) -> None:
+            if self.opened:
+                self.asked.set()
+                self.answered.wait(60)
+            super().open(stream)
+
+    live = Distant()
+    session = Session(SETTINGS, Nuisance(), Follower(), make_actor(), [PacedSink(live, 60.0)])
+    session.start()
+    wait_until(lambda: live.written > 3)
+    live.broken = True
+    assert live.asked.wait(60)
+    live.broken = False
+    before = live.aborted
+    # It would wait for ever if it waited for the answer.
+    session.stop()
+    live.answered.set()
+    wait_until(lambda: live.opened == 2 and live.aborted > before and show_threads() == [])
 
 
 def test_live_outputs_end_with_the_still_portrait_and_files_with_what_was_performed(show: Show):

@@ -15,6 +15,8 @@ from ..types import Frame
 from .recorder import PacedSink, ThreadedSink
 
 FIRST_S, LONGEST_S = 0.25, 4.0
+# A show that ends waits so long for an output that is just being opened again.
+PATIENCE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +82,22 @@ class Output:
             self.lost = ""
             if frame is not None:
                 self.sink.write(frame)
-
+            if self.gone:
+                # Whoever closed it meanwhile did not wait.
+                self.sink.abort()
 
     def close(self) -> None:
         """Finish the sink for good; what goes wrong is its `problem`."""
-        with self.lock:
-            self.gone = True
-            try:
-                self.sink.close()
-            except OutputFailed as error:
-                self.lost = str(error)
+        self.gone = True
+        # A lost server can take seconds to open; whoever opens it gives it up then.
+        if not self.lock.acquire(timeout=PATIENCE_S):
+            return
+        try:
+            self.sink.close()
+        except OutputFailed as error:
+            self.lost = str(error)
+        finally:
+            self.lock.release()
 
 
 class Outputs:
