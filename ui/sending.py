@@ -175,8 +175,11 @@ def _take_stream(session: Session) -> str:
 def _put_motion(session: Session, settings: Settings) -> str:
     from didlive.motion_out import MotionOut
 
-    session.motion_out = MotionOut(settings.motion_out)
-    return tr("The motion goes to {place}", place=session.motion_out.place)
+    out = session.motion_out = MotionOut(settings.motion_out)
+    if session.over:
+        # Nobody would close what comes when all has ended.
+        _take_motion(session)
+    return tr("The motion goes to {place}", place=out.place)
 
 
 def _take_motion(session: Session) -> str:

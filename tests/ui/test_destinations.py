@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import threading
 import types
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import stage
 from listening import running, said
 from PySide6.QtWidgets import QApplication, QLabel
 from showing import shown
 
 from didlive.capture.listing import CameraChoice
+from didlive.settings import MotionOutSettings, Settings
 from didlive.take import load_take
+from ui import sending
 from ui.panels.guide import Copied, Guide, steps
 from ui.panels.output import OutputPanel
 from ui.panels.tiles import consent_told
@@ -125,6 +129,15 @@ def test_without_a_keyring_the_key_is_not_kept_and_nothing_begins(panel: OutputP
     panel.stream.go.click()
     until(lambda: any("didlive[keyring]" in text for _, text in messages))
     assert not studio.sending.streaming and panel.stream.key.text() == KEY and panel.stream.go.isEnabled()
+
+
+def test_motion_that_begins_when_the_show_has_ended_ends_too(started: None):
+    show, before = stage.Show(), threading.active_count()
+    show.session.stop()
+    settings = Settings(motion_out=MotionOutSettings(enabled=True, port=9))
+    sending._put_motion(show.session, settings)
+    assert show.session.motion_out is None
+    stage.wait_until(lambda: threading.active_count() <= before, "the end of its thread")
 
 
 def test_only_what_is_on_shows_its_details(panel: OutputPanel, studio: Studio):
