@@ -21,7 +21,7 @@ FRAMES = 320
 SAMPLES = (FRAMES - 1) * HOP + WINDOW
 JAW_SIGMA = 4.0
 # Kinds of training items: how often. How much more a jaw that was seen counts than one that phonemes ask for.
-NO_SPEECH, REAL, SEEN = 0.18, 0.12, 2.0
+NO_SPEECH, REAL, SEEN = 0.18, 0.35, 2.0
 # Jaws move so many frames before the first sound and after the last; what is shorter than CLICK frames, or so many dB
 # quieter than the loudest, is not spoken, nor is what is FAINT.
 AROUND, CLICK = 10, 4
