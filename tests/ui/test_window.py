@@ -20,6 +20,7 @@ from didlive.types import Face, Tracking
 from ui.about import AboutDialog, versions
 from ui.app import Look
 from ui.hotkeys import HOTKEYS, conflicts, sequences
+from ui.i18n import say
 from ui.inset import GREY, draw_mesh
 from ui.keys import BindDialog, KeysDialog
 from ui.stage import headline, state_color
@@ -65,6 +66,21 @@ def test_it_shows_the_portrait_and_how_it_goes(window: MainWindow, show: Studio,
     until(lambda: "Draw" in stage.breakdown.accessibleDescription())
     stage.strip.metrics.click()
     assert not stage.breakdown.isVisible()
+
+
+def test_what_draws_does_not_widen_the_window(window: MainWindow, show: Studio, monkeypatch: pytest.MonkeyPatch,
+                                              language: Callable[[str], None]):
+    strip, session, widths = window.stage.strip, show.session, []
+    assert session is not None
+    for name in ("en", "zh_CN"):
+        language(name)
+        for provider in ("warp on CPU", "warp on CPU, which is too slow for the refiner now",
+                         "refined warp, ONNX Runtime CPU, int8, 1 thread"):
+            monkeypatch.setattr(type(session), "provider", property(lambda _, text=provider: text))
+            strip.tell(session.stats(), DARK)
+            assert strip.metrics.text().replace("\n", " ").endswith(say(provider))
+            widths.append(strip.metrics.sizeHint().width())
+    assert max(widths) < 260, widths
 
 
 def test_keys_reach_the_show(qtbot, window: MainWindow, show: Studio, until: Until):
