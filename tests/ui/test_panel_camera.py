@@ -79,6 +79,14 @@ def test_a_file_drives(panel: CameraPanel, studio: Studio):
     assert studio.settings.camera.name == "clips/talk.mp4" and panel.cameras.currentText() == "talk.mp4"
 
 
+def test_the_command_lines_camera_is_shown_until_another_is_chosen(qtbot, studio: Studio):
+    studio._runner.camera = "clips/talk.mp4"
+    panel = shown(qtbot, CameraPanel(studio), 700)
+    assert panel.cameras.currentText() == "talk.mp4"
+    pick(panel, "")
+    assert panel.cameras.currentData() == "" and panel.cameras.findText("talk.mp4") < 0
+
+
 def test_format_and_mirror_go_both_ways(panel: CameraPanel, studio: Studio):
     at = panel.sizes.findText("1280 × 720 px")
     panel.sizes.activated.emit(at)

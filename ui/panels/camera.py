@@ -105,7 +105,7 @@ class CameraPanel(Panel):
 
     @property
     def _phoned(self) -> bool:
-        return is_phone(self.studio.settings.camera.name)
+        return is_phone(self.studio.camera_asked)
 
     def show_settings(self, settings: Settings) -> None:
         """Show the values that hold now."""
@@ -115,7 +115,7 @@ class CameraPanel(Panel):
         self._show_performers()
 
     def _show_cameras(self) -> None:
-        wanted = self.studio.settings.camera.name
+        wanted = self.studio.camera_asked
         combo = self.cameras
         with QSignalBlocker(combo):
             combo.clear()
