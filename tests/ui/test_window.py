@@ -164,6 +164,18 @@ def test_messages_stay_as_long_as_they_matter(qtbot, window: MainWindow, show: S
     assert bar.isVisible() and not bar.action.isVisible(), "it can be read, but there is nothing to try again"
 
 
+def test_an_error_is_not_wiped_out_by_what_happens_next(qtbot, window: MainWindow, show: Studio):
+    bar = window.stage.messages
+    show.message.emit("error", "this picture is broken")
+    show.message.emit("warning", "that face is cut off")
+    assert bar._label.text().splitlines() == ["This picture is broken", "That face is cut off"] and bar.level == "error"
+    bar._away.timeout.emit()
+    assert bar._label.text().splitlines() == ["This picture is broken"] and bar.isVisible()
+    bar.close_button.click()
+    show.message.emit("info", "recording")
+    assert bar._label.text().splitlines() == ["Recording"]
+
+
 def test_both_languages(window: MainWindow, language: Callable[[str], None], until: Until):
     language("zh_CN")
     until(lambda: window.docks["motion"].windowTitle() == "动作")
