@@ -108,8 +108,8 @@ def test_what_can_go_wrong_is_said_in_chinese(english: str, chinese: str):
 
 
 def test_two_ways_to_a_virtual_camera_are_told_in_chinese():
-    told = Sentences(CHINESE).find("there can be no virtual camera; PipeWire is not installed, run: a; or: PipeWire does "
-                                   "not run for this user, run: b")
+    told = Sentences(CHINESE).find("there can be no virtual camera; PipeWire is not installed, run: a; or: PipeWire "
+                                   "does not run for this user, run: b")
     assert told == "无法创建虚拟摄像头：未安装 PipeWire，请运行：a；或者：当前用户没有运行 PipeWire，请运行：b"
 
 
