@@ -19,7 +19,7 @@ from .studio import Studio
 from .theme import DARK, Colors
 
 BUTTONS = ("toggle", "recalibrate", "hold", "panic", "snapshot", "record")
-COUNTDOWN_PX, LEAST_PX = 112, 160
+COUNTDOWN_PX, LEAST_PX, WORDS_PX = 112, 160, 150
 # A longer line would make the window wider than a small screen.
 PROVIDER_CHARS = 32
 
@@ -80,8 +80,11 @@ class Strip(QFrame):
                             (self.metrics, "metrics")):
             label.setObjectName(name)
         for label in (self.state, self.reason, self.driving):
-            label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
+        # Chinese breaks anywhere: the narrowest column would be one sign wide.
+        for label in (self.reason, self.driving):
+            label.setWordWrap(True)
+            label.setMinimumWidth(WORDS_PX)
         self.look.held.connect(self._show_camera)
         first = QHBoxLayout()
         first.setSpacing(8)

@@ -23,7 +23,7 @@ from ui.hotkeys import HOTKEYS, conflicts, sequences
 from ui.i18n import say
 from ui.inset import GREY, draw_mesh
 from ui.keys import BindDialog, KeysDialog
-from ui.stage import headline, state_color
+from ui.stage import Strip, headline, state_color
 from ui.studio import Studio
 from ui.theme import DARK, LIGHT
 from ui.window import MainWindow
@@ -81,6 +81,22 @@ def test_what_draws_does_not_widen_the_window(window: MainWindow, show: Studio, 
             assert strip.metrics.text().replace("\n", " ").endswith(say(provider))
             widths.append(strip.metrics.sizeHint().width())
     assert max(widths) < 260, widths
+
+
+def test_the_state_can_be_read_in_the_smallest_window(qtbot, show: Studio, until: Until,
+                                                      language: Callable[[str], None]):
+    language("zh_CN")
+    until(lambda: show.session is not None)
+    strip = Strip(show)
+    qtbot.addWidget(strip)
+    strip.show()
+    assert show.session is not None
+    strip.tell(show.session.stats(), DARK)
+    strip.resize(strip.minimumSizeHint())
+    until(lambda: strip.width() <= strip.minimumSizeHint().width())
+    assert strip.state.width() >= strip.state.fontMetrics().horizontalAdvance(strip.state.text())
+    assert strip.driving.height() >= strip.driving.heightForWidth(strip.driving.width())
+    strip.inset.stop()
 
 
 def test_keys_reach_the_show(qtbot, window: MainWindow, show: Studio, until: Until):
