@@ -162,8 +162,11 @@ def test_the_wizard_measures_step_by_step(qtbot, show: Studio, until, monkeypatc
     qtbot.addWidget(dialog)
     dialog.show()
     dialog.name.setText("Mae")
+    dialog.activateWindow()
+    dialog.name.setFocus()
+    qtbot.waitUntil(dialog.name.hasFocus)
     qtbot.keyClick(dialog.name, Qt.Key.Key_Return)
-    assert dialog.run is not None and dialog.skip.isVisible() and not dialog.name.isVisible()
+    assert dialog.run is not None and dialog.run.index == 0 and dialog.skip.isVisible() and not dialog.name.isVisible()
     dialog.run.step.connect(lambda text, part: texts.add((dialog.text.text(), dialog.face.pose)))
     until(lambda: show.settings.window.performer == "Mae")
     assert texts == {(step.text, step.name) for step in STEPS}
