@@ -79,6 +79,13 @@ def test_a_file_drives(panel: CameraPanel, studio: Studio):
     assert studio.settings.camera.name == "clips/talk.mp4" and panel.cameras.currentText() == "talk.mp4"
 
 
+def test_only_a_camera_is_asked_for_size_and_rate(panel: CameraPanel, studio: Studio):
+    assert panel.format.isVisible() and panel.rate.isVisible(), "the first camera is asked for"
+    for name, asked in (("clips/talk.mp4", False), ("", False), ("2", True)):
+        studio.choose_camera(name)
+        assert (panel.format.isVisible(), panel.rate.isVisible()) == (asked, asked)
+
+
 def test_the_command_lines_camera_is_shown_until_another_is_chosen(qtbot, studio: Studio):
     studio._runner.camera = "clips/talk.mp4"
     panel = shown(qtbot, CameraPanel(studio), 700)
