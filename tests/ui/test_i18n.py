@@ -137,3 +137,4 @@ def test_the_system_decides(monkeypatch: pytest.MonkeyPatch):
 def test_texts_begin_like_sentences_and_addresses_stay_as_they_are():
     assert capital("no camera is there") == "No camera is there" and capital("") == ""
     assert capital("rtmp://127.0.0.1:9: Connection refused").startswith("rtmp://")
+    assert capital("me.jpg is empty").startswith("me.jpg") and capital("stopped.") == "Stopped."
