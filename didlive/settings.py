@@ -313,7 +313,8 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"{what} {path} cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise BadInput(f"{what} {path} cannot be read: {reason}") from error
 
 
 def load(path: Path) -> Settings:

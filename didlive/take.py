@@ -227,7 +227,9 @@ def load_take(path: Path | str) -> Take:
         with zipfile.ZipFile(path) as archive:
             return _read(archive, path)
     except (*DAMAGED_ARCHIVE, KeyError, ValueError) as error:
-        raise BadInput(f"{path} is no take (made beside a recording), or it is damaged: {error}") from error
+        # A KeyError's own text has quotation marks around it.
+        reason = " ".join(str(part) for part in error.args)
+        raise BadInput(f"{path} is no take (made beside a recording), or it is damaged: {reason}") from error
     except OSError as error:
         raise BadInput(f"take {path} cannot be read: {error.strerror or error}") from error
     except DidliveError as error:

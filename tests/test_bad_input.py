@@ -122,11 +122,11 @@ BAD_CLIPS: dict[str, tuple[str, Callable[[Path, Path], None], str]] = {
     "no pictures": ("x.mp4", clip_without_frames, "not a video"),
     "no face": ("x.mp4", clip_without_face, "no face"),
     "cut in half": ("x.mp4", lambda p, d: void(p.write_bytes(d.read_bytes()[:len(d.read_bytes()) // 3])), "x.mp4"),
-    "text": ("x.mp4", lambda p, d: write_text(p), "not a video"),
+    "text": ("x.mp4", lambda p, d: write_text(p), "; give a clip such as .mp4"),
     "empty": ("x.mp4", lambda p, d: void(p.write_bytes(b"")), "not a video"),
     "empty animation": ("x.gif", lambda p, d: void(p.write_bytes(b"")), "not a video"),
     "folder": ("x.mp4", lambda p, d: p.mkdir(), "is a folder"),
-    "missing": ("x.mp4", lambda p, d: None, "does not exist"),
+    "missing": ("x.mp4", lambda p, d: None, "does not exist; check the name"),
     "a picture": ("x.png", lambda p, d: void(cv2.imwrite(str(p), np.zeros((64, 64, 3), np.uint8))), "not a video"),
     "broken motion": ("x.npz", lambda p, d: write_text(p), "not a motion file"),
     "a digit": ("0", lambda p, d: None, "does not exist"),
@@ -156,7 +156,7 @@ BAD_OPTIONS: dict[str, tuple[list[str], str]] = {
     "unknown setting": (["--set", "motion.wings=2"], "wings"),
     "frames": (["--max-frames", "0"], "--max-frames"),
     "face": (["--face", "3"], "--face 3"),
-    "settings file": (["--settings", "nowhere.toml"], "nowhere.toml"),
+    "settings file": (["--settings", "nowhere.toml"], "nowhere.toml cannot be read: No such file"),
 }
 
 

@@ -151,6 +151,11 @@ class Desk(QObject):
         return self._shelf.verdicts.get(key)
 
     @property
+    def camera_asked(self) -> str:
+        """The camera that is asked for: the command line's, until another one is chosen, else the settings'."""
+        return self.settings.camera.name if self._runner.camera is None else self._runner.camera
+
+    @property
     def driving(self) -> str:
         """What drives the portrait, for people."""
         driver = self._runner.driver

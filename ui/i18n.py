@@ -35,8 +35,9 @@ def say(text: str) -> str:
 
 
 def capital(text: str) -> str:
-    """Return a text that begins like a sentence; an address stays as it is."""
-    return text if "://" in text.partition(" ")[0] else text[:1].upper() + text[1:]
+    """Return a text that begins like a sentence; an address or a file's name stays as it is."""
+    first = text.partition(" ")[0]
+    return text if "://" in first or "." in first[:-1] else text[:1].upper() + text[1:]
 
 
 def resolve(language: str) -> str:

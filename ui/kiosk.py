@@ -31,6 +31,7 @@ class Kiosk(QWidget):
         self._studio, self._folder = studio, folder
         self._escaped_s, self._ended = -ESCAPE_S, False
         self._keys: list[str] = []
+        self._asked = ""
         self.setWindowTitle("didlive")
         self.setCursor(Qt.CursorShape.BlankCursor)
         self.picture = Picture(newest(lambda: studio.session.preview if studio.session else None))
@@ -55,9 +56,11 @@ class Kiosk(QWidget):
         """Show the next portrait, or the one before."""
         keys = self._keys or [entry.key for entry in self._studio.entries]
         if keys:
-            now = self._studio.preparing or self._studio.portrait
+            # From the one that was asked for last: a picture that cannot be used never plays, and the next one shall.
+            now = self._asked or self._studio.preparing or self._studio.portrait
             at = keys.index(now) + by if now in keys else 0
-            self._studio.choose_portrait(keys[at % len(keys)])
+            self._asked = keys[at % len(keys)]
+            self._studio.choose_portrait(self._asked)
             self._next.start()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -90,7 +93,8 @@ class Kiosk(QWidget):
         self._studio.shutdown()
 
     def _take(self, keys: list[str]) -> None:
-        self._keys = keys
+        # The same picture twice is one portrait.
+        self._keys = list(dict.fromkeys(keys))
 
     def _say(self, text: str) -> None:
         self.label.setText(say(text))

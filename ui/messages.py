@@ -15,13 +15,14 @@ READ_MS = 80
 
 
 class MessageBar(QFrame):
-    """Shows the newest message; information goes away by itself, errors stay until they are closed."""
+    """Shows the newest message; information goes away by itself, errors stay until they are closed or another error
+    comes. What is told meanwhile stands below."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("messages")
         self.setAutoFillBackground(True)
-        self.level, self.text = "", ""
+        self.level, self.text, self._below = "", "", ""
         self._mark, self._label = QLabel("●"), QLabel()
         self._label.setWordWrap(True)
         self._label.setTextFormat(Qt.TextFormat.PlainText)
@@ -39,18 +40,21 @@ class MessageBar(QFrame):
         for widget in (self._mark, self._label, self.action, self.close_button):
             layout.addWidget(widget)
         self._away = QTimer(self, singleShot=True)
-        self._away.timeout.connect(self.hide)
+        self._away.timeout.connect(self._expire)
         self._colors: Colors | None = None
         self.retranslate()
         self.hide()
 
     def tell(self, level: str, text: str, run: Callable[[], object] | None = None) -> None:
         """Show a message; with `run`, a button tries again."""
-        self.level, self.text, self._run = level, text, run
-        self.action.setVisible(run is not None)
+        if self.level == "error" and level in STAY_MS and not self.isHidden():
+            self._below = text
+        else:
+            self.level, self.text, self._below, self._run = level, text, "", run
+            self.action.setVisible(run is not None)
         self._away.stop()
         if level in STAY_MS:
-            self._stay(level)
+            self._stay(level, text)
         self._show()
         self.show()
         self.raise_()
@@ -59,17 +63,25 @@ class MessageBar(QFrame):
     def solved(self) -> None:
         """There is nothing to try again any more: the message goes when it was read."""
         if self._run is not None:
-            self._run = None
+            self._run, self.level = None, "warning"
             self.action.hide()
-            self._stay("warning")
+            self._stay("warning", self.text + self._below)
 
     def paint(self, colors: Colors) -> None:
         """Take the colours of the theme."""
         self._colors = colors
         self._show()
 
-    def _stay(self, level: str) -> None:
-        self._away.start(max(STAY_MS[level], READ_MS * len(self.text)))
+    def _stay(self, level: str, text: str) -> None:
+        self._away.start(max(STAY_MS[level], READ_MS * len(text)))
+
+    def _expire(self) -> None:
+        if self.level == "error":
+            self._below = ""
+            self._show()
+            self.place()
+        else:
+            self.hide()
 
     def place(self) -> None:
         """Lie at the top of the parent, as wide as it."""
@@ -96,7 +108,7 @@ class MessageBar(QFrame):
             self._run()
 
     def _show(self) -> None:
-        text = capital(say(self.text))
+        text = "\n".join(capital(say(each)) for each in (self.text, self._below) if each)
         self._label.setText(text)
         self._label.setAccessibleName(text)
         if self._colors is not None:

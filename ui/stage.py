@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
@@ -17,7 +19,9 @@ from .studio import Studio
 from .theme import DARK, Colors
 
 BUTTONS = ("toggle", "recalibrate", "hold", "panic", "snapshot", "record")
-COUNTDOWN_PX, LEAST_PX = 112, 160
+COUNTDOWN_PX, LEAST_PX, WORDS_PX = 112, 160, 150
+# A longer line would make the window wider than a small screen.
+PROVIDER_CHARS = 32
 
 
 def headline(stats: Stats | None) -> str:
@@ -76,8 +80,11 @@ class Strip(QFrame):
                             (self.metrics, "metrics")):
             label.setObjectName(name)
         for label in (self.state, self.reason, self.driving):
-            label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
+        # Chinese breaks anywhere: the narrowest column would be one sign wide.
+        for label in (self.reason, self.driving):
+            label.setWordWrap(True)
+            label.setMinimumWidth(WORDS_PX)
         self.look.held.connect(self._show_camera)
         first = QHBoxLayout()
         first.setSpacing(8)
@@ -116,7 +123,7 @@ class Strip(QFrame):
         followed = stats.p95_ms and stats.state in (State.LIVE, State.HOLDING)
         lines = (tr("{fps} frames/s", fps=f"{stats.fps:.0f}"),
                  delay if followed else tr("Delay not measured yet") if self._studio.following else tr("Delay –"),
-                 tr("{count} dropped", count=stats.dropped), say(session.provider))
+                 tr("{count} dropped", count=stats.dropped), *textwrap.wrap(say(session.provider), PROVIDER_CHARS))
         self.metrics.setText("\n".join(lines))
 
     def retranslate(self) -> None:

@@ -271,4 +271,4 @@ def _new_path(make: Callable[[], Path]) -> Path:
     try:
         return make()
     except OSError as error:
-        raise OutputFailed(f"{error.filename} cannot be written ({error.strerror})") from error
+        raise OutputFailed(f"{error.filename} cannot be written ({error.strerror}); let didlive write there") from error

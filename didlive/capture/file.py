@@ -25,6 +25,7 @@ COLORSPACE_UNSPECIFIED = 2
 ATTACHED_PICTURE = 0x400
 # FFmpeg also "plays" text files and single pictures.
 NOT_VIDEO = {"tty", "image2"}
+SUCH_AS = "give a clip such as .mp4, .mov, .webm or .mkv"
 MOST_DAMAGED = 1000
 # A clip may end this much before its announced end; with more, a part is missing.
 SHORT_S = 0.3
@@ -211,7 +212,7 @@ class FileCamera:
 def _open_video(path: Path) -> tuple[Any, Any]:
     """Return the opened container and its first video stream. Raises BadInput."""
     if not path.exists():
-        raise BadInput(f"{path} does not exist")
+        raise BadInput(f"{path} does not exist; check the name")
     if path.is_dir():
         raise BadInput(f"{path} is a folder; give a video file")
     try:
@@ -219,11 +220,11 @@ def _open_video(path: Path) -> tuple[Any, Any]:
         container = av.open(f"file:{path.resolve()}", options={"protocol_whitelist": "file"})
     except (OSError, ValueError, FFmpegError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise BadInput(f"{path} is not a video that can be read ({reason})") from error
+        raise BadInput(f"{path} is not a video that can be read ({reason}); {SUCH_AS}") from error
     name = container.format.name
     streams = [s for s in container.streams.video if not int(s.disposition) & ATTACHED_PICTURE]
     if not streams or name in NOT_VIDEO or name.endswith("_pipe"):
         container.close()
-        raise BadInput(f"{path} is not a video; give a clip such as .mp4, .mov, .webm or .mkv")
+        raise BadInput(f"{path} is not a video; {SUCH_AS}")
     streams[0].thread_type = "AUTO"
     return container, streams[0]

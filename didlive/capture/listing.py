@@ -61,7 +61,7 @@ def open_camera(spec: str, settings: CameraSettings | None = None, *, paced: boo
     path = Path(spec)
     if not spec.startswith("/dev/") and not spec.isdecimal() and (path.exists() or _looks_like_file(spec)):
         if not path.exists():
-            raise BadInput(f"{spec} does not exist")
+            raise BadInput(f"{spec} does not exist; check the name")
         if path.suffix.lower() == ".npz":
             from .replay import MotionCamera
 

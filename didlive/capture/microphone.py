@@ -140,7 +140,7 @@ def choose_microphone(wanted: str) -> MicrophoneChoice:
     if not wanted:
         plain = [m for m in known if not m.source]
         if not plain:
-            raise MicrophoneLost("no microphone is connected")
+            raise MicrophoneLost("no microphone is connected; plug one in")
         return plain[0]
     exact = [m for m in known if m.name == wanted]
     like = exact or [m for m in known if wanted.lower() in m.name.lower()]

@@ -42,7 +42,7 @@ def _show(path: Path, verdict: object) -> None:
     else:
         faces = "1 face" if verdict.faces == 1 else f"{verdict.faces} faces"
         word = "good" if not verdict.notes else "usable"
-        print(f"{path}: {word} ({faces}, {verdict.face_height_px:.0f} px high, turned {verdict.yaw_deg:.0f} degrees, "
-              f"tilted {verdict.pitch_deg:.0f} degrees)")
+        print(f"{path}: {word} ({faces}, {verdict.face_height_px:.0f} px high, turned {verdict.yaw_deg:z.0f} degrees, "
+              f"tilted {verdict.pitch_deg:z.0f} degrees)")
     for note in verdict.notes:
         print(f"  - {note}")

@@ -278,10 +278,15 @@ def _chooser(corpus: Corpus, teaching: bool) -> Callable[[int], bool]:
 
 
 def load_samples(folders: Sequence[Path]) -> list[Samples]:
-    """Open folders of samples."""
-    out = []
-    for folder in folders:
+    """Open folders of samples. Raises BadInput where there are none."""
+    return [_load(folder) for folder in folders]
+
+
+def _load(folder: Path) -> Samples:
+    try:
         with np.load(folder / "rows.npz") as rows:
-            out.append(Samples({name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in REGIONS},
-                               rows["kind"], rows["source"], rows["target"], rows["moved"]))
-    return out
+            return Samples({name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in REGIONS},
+                           rows["kind"], rows["source"], rows["target"], rows["moved"])
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(f"{folder} holds no samples ({getattr(error, 'strerror', None) or error}); run `didlive train "
+                       f"samples CORPUS --out {folder}`") from error

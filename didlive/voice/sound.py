@@ -13,17 +13,18 @@ from ..types import F32
 
 # Longer than any performance that a portrait is asked for; keeps a broken file from filling the memory.
 LONGEST_S = 4 * 3600
+SUCH_AS = "use a WAV, FLAC, MP3 or any other file with sound"
 
 
 def read_sound(path: Path, rate_hz: int) -> F32:
     """Return (n,) float32 mono -1..1 at `rate_hz` of any file with sound that FFmpeg reads. Raises BadInput."""
     if not path.is_file():
-        raise BadInput(f"there is no file {path}")
+        raise BadInput(f"there is no file {path}; check the name")
     blocks: list[F32] = []
     try:
         with av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container:
             if not container.streams.audio:
-                raise BadInput(f"{path} has no sound; use a WAV, FLAC, MP3 or any other file with sound")
+                raise BadInput(f"{path} has no sound; {SUCH_AS}")
             resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
             total = 0
             for frame in container.decode(container.streams.audio[0]):
@@ -33,7 +34,8 @@ def read_sound(path: Path, rate_hz: int) -> F32:
                     raise BadInput(f"{path} is longer than {LONGEST_S // 3600} hours; cut it")
             blocks += [block.to_ndarray()[0] for block in resampler.resample(None)]
     except (OSError, FFmpegError) as error:
-        raise BadInput(f"{path} cannot be read as sound: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise BadInput(f"{path} cannot be read as sound ({reason}); {SUCH_AS}") from error
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     if not len(samples):
         raise BadInput(f"{path} holds no sound that can be read")

@@ -165,6 +165,13 @@ def test_batches_hold_what_the_samples_hold(samples: Path):
         assert drawn.x.abs().max() <= 1.001 and drawn.truth.min() >= 0 and drawn.truth.max() <= 1
 
 
+def test_absent_samples_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    code = main(["train", "refiner", "--samples", str(tmp_path / "s1"), "--held-out", str(tmp_path), "--out",
+                 str(tmp_path / "run"), "--region", "mouth"])
+    said = capsys.readouterr().err
+    assert code == 2 and said.count("\n") == 1 and "s1 holds no samples" in said and not (tmp_path / "run").exists()
+
+
 def test_a_run_learns_reports_and_keeps(run: Path):
     rows = list(csv.DictReader((run / "mouth.csv").read_text(encoding="utf-8").splitlines()))
     assert rows and float(rows[-1]["drawn"]) < float(rows[-1]["warp"])

@@ -92,6 +92,27 @@ def test_sentences_that_were_put_together_elsewhere():
     assert sentences.find("dog") == "dog"
 
 
+@pytest.mark.parametrize(("english", "chinese"), [
+    ("the model face is not on this machine yet; run: didlive models fetch", "这台电脑上还没有模型 face"),
+    ("the model face could not be had (a: b; c: d). Get f (SHA-256 12ab...) elsewhere and run: didlive models fetch "
+     "--from FOLDER", "无法获取模型 face（a: b; c: d）"),
+    ("the disk is full: face needs 3.8 MB in /m; free some space, or set DIDLIVE_CACHE to another folder", "磁盘已满"),
+    ("/v cannot be written (Read-only file system); let didlive write there", "/v 无法写入（文件系统只读）"),
+    ("motion file a.npz has version 2; this didlive reads version 1", "动作文件 a.npz 的版本是 2"),
+    ("a.mp4 is not a video that can be read (Invalid data found when processing input); give a clip such as .mp4, "
+     ".mov, .webm or .mkv", "a.mp4 不是可读取的视频（文件内容无效）"),
+    ("/dev/video9 cannot be opened (Permission denied)", "/dev/video9 无法打开（没有权限）"),
+])
+def test_what_can_go_wrong_is_said_in_chinese(english: str, chinese: str):
+    assert Sentences(CHINESE).find(english).startswith(chinese)
+
+
+def test_two_ways_to_a_virtual_camera_are_told_in_chinese():
+    told = Sentences(CHINESE).find("there can be no virtual camera; PipeWire is not installed, run: a; or: PipeWire "
+                                   "does not run for this user, run: b")
+    assert told == "无法创建虚拟摄像头：未安装 PipeWire，请运行：a；或者：当前用户没有运行 PipeWire，请运行：b"
+
+
 def test_a_large_catalogue_is_found_again_by_qt(qtbot):
     texts = {f"text {n}": f"文字 {n}" for n in range(2000)}
     data = compile_catalogue(texts)
@@ -116,3 +137,4 @@ def test_the_system_decides(monkeypatch: pytest.MonkeyPatch):
 def test_texts_begin_like_sentences_and_addresses_stay_as_they_are():
     assert capital("no camera is there") == "No camera is there" and capital("") == ""
     assert capital("rtmp://127.0.0.1:9: Connection refused").startswith("rtmp://")
+    assert capital("me.jpg is empty").startswith("me.jpg") and capital("stopped.") == "Stopped."

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
+from PIL import Image
 from PySide6.QtCore import Qt
 
 from didlive.demo import demo_portrait
@@ -65,6 +66,23 @@ def test_portraits_follow_one_another_and_nothing_is_kept(qtbot, kiosk: tuple[St
     window._next.start(1)
     until(lambda: studio.portrait == keys[0])
     assert Store(tmp_path / "config").load().window.portrait == ""
+
+
+def test_a_picture_that_cannot_be_used_is_passed_over(kiosk: tuple[Studio, Kiosk], tmp_path: Path, until: Until):
+    studio, window = kiosk
+    until(lambda: studio.session is not None and studio.portrait)
+    first, last = window._keys
+    until(lambda: studio.portrait == first)
+    Image.new("RGB", (300, 300), (90, 90, 90)).save(tmp_path / "grey.png")
+    studio.add_portraits([tmp_path / "grey.png"] * 2)
+    until(lambda: window._keys != [first, last])
+    grey, = window._keys
+    window._keys, problems = [first, grey, last], []
+    studio.message.connect(lambda level, text: problems.append(text))
+    window.step(1)
+    until(lambda: any("no face" in problem for problem in problems) and studio.preparing == "")
+    window.step(1)
+    until(lambda: studio.portrait == last)
 
 
 def test_escape_twice_ends_it(qtbot, kiosk: tuple[Studio, Kiosk], until: Until):

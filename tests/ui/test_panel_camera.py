@@ -79,6 +79,21 @@ def test_a_file_drives(panel: CameraPanel, studio: Studio):
     assert studio.settings.camera.name == "clips/talk.mp4" and panel.cameras.currentText() == "talk.mp4"
 
 
+def test_only_a_camera_is_asked_for_size_and_rate(panel: CameraPanel, studio: Studio):
+    assert panel.format.isVisible() and panel.rate.isVisible(), "the first camera is asked for"
+    for name, asked in (("clips/talk.mp4", False), ("", False), ("2", True)):
+        studio.choose_camera(name)
+        assert (panel.format.isVisible(), panel.rate.isVisible()) == (asked, asked)
+
+
+def test_the_command_lines_camera_is_shown_until_another_is_chosen(qtbot, studio: Studio):
+    studio._runner.camera = "clips/talk.mp4"
+    panel = shown(qtbot, CameraPanel(studio), 700)
+    assert panel.cameras.currentText() == "talk.mp4"
+    pick(panel, "")
+    assert panel.cameras.currentData() == "" and panel.cameras.findText("talk.mp4") < 0
+
+
 def test_format_and_mirror_go_both_ways(panel: CameraPanel, studio: Studio):
     at = panel.sizes.findText("1280 × 720 px")
     panel.sizes.activated.emit(at)
@@ -154,8 +169,11 @@ def test_the_wizard_measures_step_by_step(qtbot, show: Studio, until, monkeypatc
     qtbot.addWidget(dialog)
     dialog.show()
     dialog.name.setText("Mae")
+    dialog.activateWindow()
+    dialog.name.setFocus()
+    qtbot.waitUntil(dialog.name.hasFocus)
     qtbot.keyClick(dialog.name, Qt.Key.Key_Return)
-    assert dialog.run is not None and dialog.skip.isVisible() and not dialog.name.isVisible()
+    assert dialog.run is not None and dialog.run.index == 0 and dialog.skip.isVisible() and not dialog.name.isVisible()
     dialog.run.step.connect(lambda text, part: texts.add((dialog.text.text(), dialog.face.pose)))
     until(lambda: show.settings.window.performer == "Mae")
     assert texts == {(step.text, step.name) for step in STEPS}

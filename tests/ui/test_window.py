@@ -20,9 +20,10 @@ from didlive.types import Face, Tracking
 from ui.about import AboutDialog, versions
 from ui.app import Look
 from ui.hotkeys import HOTKEYS, conflicts, sequences
+from ui.i18n import say
 from ui.inset import GREY, draw_mesh
 from ui.keys import BindDialog, KeysDialog
-from ui.stage import headline, state_color
+from ui.stage import Strip, headline, state_color
 from ui.studio import Studio
 from ui.theme import DARK, LIGHT
 from ui.window import MainWindow
@@ -65,6 +66,37 @@ def test_it_shows_the_portrait_and_how_it_goes(window: MainWindow, show: Studio,
     until(lambda: "Draw" in stage.breakdown.accessibleDescription())
     stage.strip.metrics.click()
     assert not stage.breakdown.isVisible()
+
+
+def test_what_draws_does_not_widen_the_window(window: MainWindow, show: Studio, monkeypatch: pytest.MonkeyPatch,
+                                              language: Callable[[str], None]):
+    strip, session, widths = window.stage.strip, show.session, []
+    assert session is not None
+    for name in ("en", "zh_CN"):
+        language(name)
+        for provider in ("warp on CPU", "warp on CPU, which is too slow for the refiner now",
+                         "refined warp, ONNX Runtime CPU, int8, 1 thread"):
+            monkeypatch.setattr(type(session), "provider", property(lambda _, text=provider: text))
+            strip.tell(session.stats(), DARK)
+            assert strip.metrics.text().replace("\n", " ").endswith(say(provider))
+            widths.append(strip.metrics.sizeHint().width())
+    assert max(widths) < 260, widths
+
+
+def test_the_state_can_be_read_in_the_smallest_window(qtbot, show: Studio, until: Until,
+                                                      language: Callable[[str], None]):
+    language("zh_CN")
+    until(lambda: show.session is not None)
+    strip = Strip(show)
+    qtbot.addWidget(strip)
+    strip.show()
+    assert show.session is not None
+    strip.tell(show.session.stats(), DARK)
+    strip.resize(strip.minimumSizeHint())
+    until(lambda: strip.width() <= strip.minimumSizeHint().width())
+    assert strip.state.width() >= strip.state.fontMetrics().horizontalAdvance(strip.state.text())
+    assert strip.driving.height() >= strip.driving.heightForWidth(strip.driving.width())
+    strip.inset.stop()
 
 
 def test_keys_reach_the_show(qtbot, window: MainWindow, show: Studio, until: Until):
@@ -146,6 +178,18 @@ def test_messages_stay_as_long_as_they_matter(qtbot, window: MainWindow, show: S
     show.start()
     qtbot.waitUntil(lambda: show.session is not None, timeout=60_000)
     assert bar.isVisible() and not bar.action.isVisible(), "it can be read, but there is nothing to try again"
+
+
+def test_an_error_is_not_wiped_out_by_what_happens_next(qtbot, window: MainWindow, show: Studio):
+    bar = window.stage.messages
+    show.message.emit("error", "this picture is broken")
+    show.message.emit("warning", "that face is cut off")
+    assert bar._label.text().splitlines() == ["This picture is broken", "That face is cut off"] and bar.level == "error"
+    bar._away.timeout.emit()
+    assert bar._label.text().splitlines() == ["This picture is broken"] and bar.isVisible()
+    bar.close_button.click()
+    show.message.emit("info", "recording")
+    assert bar._label.text().splitlines() == ["Recording"]
 
 
 def test_both_languages(window: MainWindow, language: Callable[[str], None], until: Until):

@@ -143,7 +143,7 @@ def test_a_file_without_sound_is_told(tmp_path: Path, astronaut: Path):
         read_sound(astronaut, 16_000)
     text = tmp_path / "a.wav"
     text.write_text("this is no sound")
-    with pytest.raises(BadInput, match="cannot be read as sound"):
+    with pytest.raises(BadInput, match=r"cannot be read as sound \([A-Z][^\[\]]*\); use a WAV"):
         read_sound(text, 16_000)
 
 

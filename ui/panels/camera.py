@@ -105,7 +105,7 @@ class CameraPanel(Panel):
 
     @property
     def _phoned(self) -> bool:
-        return is_phone(self.studio.settings.camera.name)
+        return is_phone(self.studio.camera_asked)
 
     def show_settings(self, settings: Settings) -> None:
         """Show the values that hold now."""
@@ -115,7 +115,7 @@ class CameraPanel(Panel):
         self._show_performers()
 
     def _show_cameras(self) -> None:
-        wanted = self.studio.settings.camera.name
+        wanted = self.studio.camera_asked
         combo = self.cameras
         with QSignalBlocker(combo):
             combo.clear()
@@ -134,9 +134,10 @@ class CameraPanel(Panel):
             combo.addItem(tr("A video or motion file…"), FILE)
             combo.setCurrentIndex(at if at >= 0 else combo.findData(""))
         self.phone.show_spec(wanted)
-        # A phone sends numbers: there is no size to ask it for.
-        self.format.setVisible(not is_phone(wanted))
-        self.rate.setVisible(not is_phone(wanted))
+        # Only a camera can be asked for a size and a rate; one that is not there yet, too.
+        asked = chosen is not None or wanted.isdecimal()
+        self.format.setVisible(asked)
+        self.rate.setVisible(asked)
         self._show_driving()
 
     def _show_driving(self, delivered: str = "") -> None:

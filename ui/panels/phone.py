@@ -94,8 +94,8 @@ class PhoneLines(QWidget):
 
     def _choose(self) -> None:
         self._explain()
-        wanted = self._wanted()
-        if is_phone(self.studio.settings.camera.name) and wanted != self.studio.settings.camera.name:
+        wanted, asked = self._wanted(), self.studio.camera_asked
+        if is_phone(asked) and wanted != asked:
             self.studio.choose_camera(wanted)
 
     def _explain(self) -> None:
