@@ -41,6 +41,8 @@ class Consents(QObject):
         # Portrait -> none, valid, expired or revoked.
         self.states: dict[str, str] = {}
         self._keys: tuple[str, ...] = ()
+        # Portraits about which somebody will be asked again the next time.
+        self.put_off: set[str] = set()
 
     def look(self, entries: Iterable[Entry] | None = None) -> None:
         """Find out how the consents to these portraits stand, or to those of the last time."""
@@ -82,13 +84,13 @@ class Consents(QObject):
         self._jobs.submit(lambda: self.refuse(entry), lambda _: allowed(), failed=failed)
 
     def ask(self, entry: Entry) -> None:
-        """Emit `asked` if nobody said yet whose this portrait is."""
+        """Emit `asked` if nobody said yet whose this portrait is, nor put it off since the program began."""
 
         def needed(needs: bool) -> None:
             if self.ledger.note != self._noted:
                 self._noted = self.ledger.note
                 self.message.emit("warning", self._noted)
-            if needs:
+            if needs and entry.key not in self.put_off:
                 self.asked.emit(entry)
 
         if not entry.builtin:

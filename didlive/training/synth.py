@@ -234,7 +234,9 @@ class Samples:
 
 def synthesise(corpus: Path, out: Path, count: int, teaching: bool, seed: int, workers: int,
                report: Callable[[int, int], None]) -> None:
-    """Make `count` samples into folder `out`, from people who teach or from those held out, in worker processes."""
+    """Make `count` samples into folder `out`, from people who teach or from those held out, in worker processes. Raises
+    BadInput for a corpus that cannot be used, before anything is written."""
+    load_corpus(corpus)
     out.mkdir(parents=True, exist_ok=True)
     for name, (n, region) in REGIONS.items():
         np.lib.format.open_memmap(out / f"{name}.npy", "w+", np.uint8,

@@ -80,6 +80,12 @@ def test_a_seed_gives_the_same_samples(corpus: Corpus):
     assert np.array_equal(first(8), first(8)) and not np.array_equal(first(8), first(9))
 
 
+def test_without_a_corpus_no_samples_are_begun(tmp_path: Path):
+    with pytest.raises(BadInput, match="train prepare"):
+        synthesise(tmp_path / "nothing", tmp_path / "s", 9, True, 4, 1, lambda done, total: None)
+    assert not (tmp_path / "s").exists()
+
+
 def test_worker_processes_fill_a_folder(prepared: Path, corpus: Corpus, tmp_path: Path):
     steps: list[tuple[int, int]] = []
     synthesise(prepared, tmp_path / "s", 9, True, 4, 1, lambda done, total: steps.append((done, total)))

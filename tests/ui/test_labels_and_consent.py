@@ -133,8 +133,8 @@ def question(shelf: LibraryPanel) -> ConsentDialog:
     return dialog
 
 
-def test_a_new_portrait_is_asked_about_until_there_is_an_answer(shelf: LibraryPanel, show: Studio, until: Until,
-                                                                tmp_path: Path):
+def test_a_new_portrait_is_asked_about_once_in_each_run_until_there_is_an_answer(shelf: LibraryPanel, show: Studio,
+                                                                                until: Until, tmp_path: Path):
     assert shelf.consent.dialog is None, "the portraits that come with didlive need no consent"
     own, ledger = playing(show, until, tmp_path), show.consents.ledger
     until(lambda: shelf.consent.dialog)
@@ -145,7 +145,13 @@ def test_a_new_portrait_is_asked_about_until_there_is_an_answer(shelf: LibraryPa
     show.choose_index(1)
     until(lambda: show.portrait == show.entries[0].key)
     show.choose_portrait(own.key)
+    until(lambda: show.portrait == own.key)
+    asked = []
+    show.consents.asked.connect(asked.append)
+    show.consents.put_off.clear()
+    show.consents.ask(own)
     until(lambda: shelf.consent.dialog)
+    assert asked == [own], "put off until the next start, and not asked when it played again"
     dialog = question(shelf)
     dialog.kinds.button(1).click()
     dialog.save.click()

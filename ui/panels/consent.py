@@ -80,8 +80,12 @@ class ConsentDialog(QDialog):
         self.save.setEnabled(False)
         self.kinds.idToggled.connect(lambda *_: self.save.setEnabled(True))
         self.buttons.accepted.connect(self._record)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons.rejected.connect(self._put_off)
         box.addWidget(self.buttons)
+
+    def _put_off(self) -> None:
+        self.studio.consents.put_off.add(self.entry.key)
+        self.reject()
 
     def _record(self) -> None:
         fields = {key: line.text() for key, line in self.fields.items()}
