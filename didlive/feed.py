@@ -46,7 +46,7 @@ class Feed:
         self.source = Source(_reopening(camera), tracker)
         self._trackers = [tracker]
         self._lock = threading.Lock()
-        self._showing = self._changed = False
+        self._showing = self._begun = False
         self._stopping = threading.Event()
         self.shots: Latest[Shot] = Latest()
         self.view: Latest[Frame] = Latest()
@@ -82,7 +82,7 @@ class Feed:
             before = self.source
             self.source = Source(_reopening(camera), tracker or before.tracker)
             stopped_by_itself = self.ended or bool(self.problem)
-            self._changed, self.ended, self.problem = True, False, ""
+            self._begun, self.ended, self.problem = True, False, ""
             if self.source.tracker not in self._trackers:
                 self._trackers.append(self.source.tracker)
         before.camera.close()
@@ -118,7 +118,7 @@ class Feed:
             tracker.close()
 
     def run(self, over: Callable[[], bool]) -> None:
-        """Read until it is `over`. Raises BadInput when the first camera cannot be used."""
+        """Read until it is `over`. Raises BadInput when the first camera cannot be used from the beginning."""
         while not over():
             if not self.following.wait(0.1):
                 continue
@@ -128,7 +128,7 @@ class Feed:
             except CameraLost as error:
                 _log.info("camera: %s", error)
             except BadInput as error:
-                if not self._changed:
+                if not self._begun:
                     raise
                 with self._lock:
                     # Another one may have come while this one opened.
@@ -136,6 +136,7 @@ class Feed:
                         self.problem = str(error)
                         self.following.clear()
                 continue
+            self._begun, self.problem = True, ""
             self._read_on(source, over)
             source.camera.close()
             self.view.clear()

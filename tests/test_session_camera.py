@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from stage import SETTINGS, Follower, Nuisance, Show, make_actor, wait_until
+from stage import SETTINGS, Follower, Nuisance, Show, Watcher, make_actor, wait_until
 
 from didlive.errors import BadInput
 from didlive.seams import CameraInfo
@@ -156,6 +156,38 @@ def test_camera_off_and_on(show: Show):
     assert "off" in show.session.stats().reason
     show.session.follow()
     show.until(State.LIVE)
+
+
+def test_a_clip_that_vanished_is_said_while_the_portrait_idles_and_plays_when_it_is_back():
+    class Vanishing(Nuisance):
+        gone, closed = False, 0
+
+        def open(self) -> CameraInfo:
+            if self.gone:
+                raise BadInput("clip.mp4 cannot be read; put it back")
+            return super().open()
+
+        def close(self) -> None:
+            super().close()
+            self.closed += 1
+
+    camera, watcher = Vanishing(), Watcher()
+    session = Session(SETTINGS, camera, Follower(), make_actor(), [watcher])
+    session.start()
+    wait_until(lambda: session.stats().state is State.LIVE)
+    closed = camera.closed
+    session.follow(False)
+    wait_until(lambda: camera.closed > closed)
+    camera.gone = True
+    session.follow()
+    wait_until(lambda: "put it back" in session.stats().reason)
+    assert session.stats().state is State.DEGRADED and not session.following
+    written = watcher.written
+    wait_until(lambda: watcher.written > written + 3)
+    camera.gone = False
+    session.follow()
+    wait_until(lambda: session.stats().state is State.LIVE)
+    session.stop()
 
 
 def test_a_file_that_is_no_video_fails_with_its_reason(tmp_path: Any):
