@@ -19,7 +19,7 @@ FEWEST = 40
 # What lies inside of the hole counts less, per px, but so much at least: what is known decides.
 FADE, LEAST = 0.75, 0.02
 # Patches from far away must be so much more alike: squared levels of a patch, for the longer side.
-PULL = 60_000.0
+PULL = 120_000.0
 # Votes that are much less alike than the mean do not count; in the finest picture only near ones are heard, or texture
 # would be lost. In its first search there a patch looks no farther than this: it nearly knows its place.
 SHARP, NEAR, AROUND_PX = 0.5, 1, 4.0
