@@ -39,7 +39,7 @@ def list_cameras() -> list[CameraChoice]:
 def describe_cameras(cameras: list[CameraChoice]) -> str:
     """Return one line for people: `0 "Name", 2 "Name"`, or that there are none."""
     if not cameras:
-        return "no camera is connected"
+        return "no camera is connected; plug one in, or take a clip or the built-in motion"
     return "connected: " + ", ".join(f'{c.index} "{c.name}"' for c in cameras)
 
 

@@ -117,8 +117,8 @@ class Film(FileSink):
     def _check_place(self) -> None:
         super()._check_place()
         if self.real_time and self._nearly_full(0):
-            raise OutputFailed(f"{self.path} was not written: less than {RESERVE_MB} MB are left on the disk; make "
-                               "room, or record to another folder")
+            raise OutputFailed(f"{self.path} was not written: less than {RESERVE_MB} MB are left on the disk; "
+                               "make room")
         if self.audio_from is not None and self.path.exists() and self.audio_from.exists() \
                 and self.path.samefile(self.audio_from):
             raise OutputFailed(f"{self.path} was not written: it would replace the driving clip; give another name")
