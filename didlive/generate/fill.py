@@ -12,8 +12,10 @@ from ..types import F32
 # longest side of the finest: finer texture is not missed behind a head. Beyond this part of the longer side into the
 # hole, which no head uncovers, the fill runs out into a smooth one.
 RADIUS = 3
-LEVELS = ((32, 12), (64, 8), (128, 4))
-FINEST_PX, REACH = 720, 0.15
+LEVELS = ((32, 8), (64, 5), (128, 2))
+FINEST_PX, REACH = 640, 0.15
+# Where patches miss what is known around the hole by so many levels they are trusted, and not at all any more.
+TRUSTED, DOUBTED = 12.0, 40.0
 # Fewer patches than this have nothing to tell.
 FEWEST = 40
 # What lies inside of the hole counts less, per px, but so much at least: what is known decides.
@@ -57,7 +59,7 @@ def fill_background(picture: F32, known: F32) -> F32:
     longest = max(height, width)
     finest = min(longest, FINEST_PX)
     smooth = fill_holes(picture, known)
-    field, filled = None, smooth
+    field, filled, doubt = None, smooth, np.zeros_like(known)
     for side, rounds in (*(level for level in LEVELS if level[0] < finest), (finest, 1)):
         size = max(1, round(width * side / longest)), max(1, round(height * side / longest))
         gap = _scaled(hole.astype(np.float32), size) > 0
@@ -65,10 +67,11 @@ def fill_background(picture: F32, known: F32) -> F32:
         usable = _centres(gap)[1]
         if gap.any() and usable.sum() >= FEWEST:
             field = _first(usable) if field is None else _finer(field, usable)
-            filled = _complete(image, gap, field, rounds, side == finest)
+            filled, doubt = _complete(image, gap, field, rounds, side == finest)
     deep = np.asarray(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5), np.float32)
-    share = np.clip(1.3 - deep / (REACH * longest), 0, 1)[:, :, None]
-    filled = smooth + share * (np.clip(_scaled(filled, (width, height)), 0, 255) - smooth)
+    share = np.clip(1.3 - deep / (REACH * longest), 0, 1)
+    share *= np.clip((DOUBTED - _scaled(doubt, (width, height))) / (DOUBTED - TRUSTED), 0, 1)
+    filled = smooth + share[:, :, None] * (np.clip(_scaled(filled, (width, height)), 0, 255) - smooth)
     return np.where(hole[:, :, None], filled, picture).astype(np.float32)
 
 
@@ -77,9 +80,9 @@ def _scaled(values: F32, size: tuple[int, int]) -> F32:
     return np.asarray(cv2.resize(values, size, interpolation=how), np.float32)
 
 
-def _complete(image: F32, gap: np.ndarray, field: np.ndarray, rounds: int, last: bool) -> F32:
-    """Search and vote `rounds` times from the `field` on, which is changed; return the picture with the gap filled.
-    last: this is the finest picture."""
+def _complete(image: F32, gap: np.ndarray, field: np.ndarray, rounds: int, last: bool) -> tuple[F32, F32]:
+    """Search and vote `rounds` times from the `field` on, which is changed; return the picture with the gap filled, and
+    (H, W) by how many levels the patches miss what is known around it. last: this is the finest picture."""
     wanted, usable = _centres(gap)
     deep = np.asarray(cv2.distanceTransform(gap.astype(np.uint8), cv2.DIST_L2, 5), np.float32)
     sure = np.maximum(FADE ** deep, LEAST).astype(np.float32)
@@ -96,7 +99,9 @@ def _complete(image: F32, gap: np.ndarray, field: np.ndarray, rounds: int, last:
         ring = (~gap & heard).astype(np.float32)
         step = fill_holes(((image - voted) * ring[:, :, None]).astype(np.float32), ring)
         mended = np.where((gap & heard)[:, :, None], voted + step, mended).astype(np.float32)
-    return mended
+    rim = (wanted & ~gap).astype(np.float32)
+    missed = np.sqrt(cost / (3 * (2 * RADIUS + 1) ** 2)) * rim
+    return mended, fill_holes(missed[:, :, None].astype(np.float32), rim)[:, :, 0]
 
 
 def _centres(gap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
