@@ -13,7 +13,7 @@ from ..types import F32
 # hole, which no head uncovers, the fill runs out into a smooth one.
 RADIUS = 3
 LEVELS = ((32, 8), (64, 5), (128, 2))
-FINEST_PX, REACH = 640, 0.15
+FINEST_PX, REACH = 512, 0.15
 # Where patches miss what is known around the hole by so many levels they are trusted, and not at all any more.
 TRUSTED, DOUBTED = 12.0, 40.0
 # Fewer patches than this have nothing to tell.
