@@ -55,6 +55,12 @@ def test_a_head_that_is_not_cut_stays_as_it_is(narrow: bool):
     assert grow_crown(person, face_in((100, 110), 90)) is person
 
 
+def test_nothing_is_made_up_above_a_cut_hairline():
+    person = ellipse(240, (100, 110), (60, 90))[62:]
+    assert grow_crown(person, face_in((100, 50), 90)) is person
+    assert len(grow_crown(person, face_in((100, 70), 90))) > len(person)
+
+
 @pytest.mark.parametrize(("pitch", "yaw"), [(0, 0), (-12, 0), (8, 0), (0, 18), (0, -18)])
 def test_a_cut_head_moves_as_the_whole_head_does(actor: Actor, cut: Portrait, pitch: float, yaw: float):
     warp, whole = WarpGenerator(), actor.portrait

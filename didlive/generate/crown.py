@@ -16,17 +16,20 @@ FOREHEAD, SIDES = 10, (234, 454)
 TOLD_BY, HIGHEST = 0.6, 0.22
 # A part of a person narrower than this part of the face is a hand or a strand, no head.
 NARROWEST = 0.3
-FEWEST_PX = 4
+# So much must be seen above the forehead, in heights of the face, or the border goes through the hairline, and nobody
+# knows where hair begins.
+LEAST = 0.2
 # Room above the crown, in widths of the face: the head moves in it without being held by a border.
 MARGIN = 0.1
 
 
 def grow_crown(person: U8, landmarks: F32) -> U8:
     """Return `person` (H, W, 4) premultiplied RGBA with rows above it in which a cut-off head closes, as many as needed
-    (none for a head that is not cut). landmarks: (478, 3) px."""
+    (none for a head that is not cut, or cut too far down). landmarks: (478, 3) px."""
     width = person.shape[1]
     x, reach = float(np.clip(landmarks[FOREHEAD, 0], 0, width - 1)), TOLD_BY * float(landmarks[FOREHEAD, 1])
-    if reach < FEWEST_PX:
+    face_height = float(landmarks[CHIN, 1] - landmarks[FOREHEAD, 1])
+    if landmarks[FOREHEAD, 1] < LEAST * face_height:
         return person
     spans = [_span(row[:, 3], x) for row in person[:int(reach) + 1]]
     face_width = np.linalg.norm(np.subtract(*landmarks[[*SIDES], :2]))
@@ -39,7 +42,7 @@ def grow_crown(person: U8, landmarks: F32) -> U8:
     if square.c[0] > 0:
         square = np.poly1d(np.polyfit(rows, squares, 1))
     middle = np.poly1d(np.polyfit(rows, (lefts + rights) / 2, 1))
-    most = int(HIGHEST * float(landmarks[CHIN, 1] - landmarks[FOREHEAD, 1]))
+    most = int(HIGHEST * face_height)
     closed = np.flatnonzero(square(-np.arange(most)) < 1)
     height = int(closed[0]) if len(closed) else most
     up = np.arange(height + round(MARGIN * face_width), 0, -1)[:, None]

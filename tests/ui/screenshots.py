@@ -16,7 +16,7 @@ os.environ["QT_QPA_PLATFORM"] = "offscreen"
 # The offscreen platform knows a screen of 800 x 600 px; windows may be larger.
 SIZE = (1280, 800)
 PICTURES = {"en": ("window-en.png", "dark"), "zh_CN": ("window-zh.png", "light")}
-SECONDS = 4.0
+SECONDS = 5.0
 COLORS = 240
 
 
