@@ -11,7 +11,8 @@ import numpy as np
 
 from .composite import Layout, lay_out
 from .errors import BadInput
-from .generate.fill import fill_background, fill_holes
+from .generate.fill import fill_background
+from .generate.holes import fill_holes
 from .generate.matte import Matte
 from .generate.refine import RefineSource
 from .generate.warp import WarpSource, person_coverage

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import BadInput
-from .generate.fill import fill_holes
+from .generate.holes import fill_holes
 from .geometry import SHAPE_INDEX, euler_deg, head_box, head_rotation, landmark_box, lid_opening
 from .types import U8, Face, Portrait
 

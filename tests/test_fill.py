@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from didlive.generate.fill import fill_background, fill_holes
+from didlive.generate.fill import fill_background
+from didlive.generate.holes import fill_holes
 from didlive.types import F32
 
 

@@ -121,7 +121,7 @@ def test_a_recording_ends_whole_before_the_disk_is_full(tmp_path: Path):
 
 
 def test_a_recording_does_not_begin_on_a_full_disk(tmp_path: Path):
-    with pytest.raises(OutputFailed, match=r"less than 200 MB are left.*another folder"):
+    with pytest.raises(OutputFailed, match=r"less than 200 MB are left.*make room"):
         QueuedSink(Mp4Sink(tmp_path / "live.mp4", real_time=True, free_bytes=Disk(100))).open(FORMAT)
     assert list(tmp_path.iterdir()) == []
     clip = Mp4Sink(tmp_path / "clip.mp4", free_bytes=Disk(100))

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from ..geometry import BROW_SETS, EYE_CORNERS, EYE_RINGS, IRISES
 from ..types import F32, U8
-from .fill import fill_holes
 from .glasses import Rims, eye_width
+from .holes import fill_holes
 from .raster import blend, rasterise
 
 OVERSAMPLE = 4

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from ..types import F32, U8
-from .fill import fill_background, fill_holes
+from .fill import fill_background
+from .holes import fill_holes
 
 STRANDS_PX = 640
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..geometry import CHIN, LIPS_INNER, LIPS_OUTER, HeadLocal
 from ..types import F32, U8
 from .eyes import polygon_mask
-from .fill import fill_holes
+from .holes import fill_holes
 from .own_teeth import Sprite, as_shown, box_around, corner_light, find_own_teeth, lip_gap
 from .raster import blend
 from .teeth import LOWER_MM, SPRITE_MM, UPPER_MM, Palette, Teeth, draw_arch, draw_tongue, luma

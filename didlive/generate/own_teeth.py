@@ -10,7 +10,7 @@ import numpy as np
 from ..geometry import LIPS_INNER, HeadLocal
 from ..types import F32, U8
 from .eyes import polygon_mask
-from .fill import fill_holes
+from .holes import fill_holes
 from .teeth import Palette, luma
 
 

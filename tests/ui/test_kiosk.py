@@ -73,14 +73,22 @@ def test_a_picture_that_cannot_be_used_is_passed_over(kiosk: tuple[Studio, Kiosk
     until(lambda: studio.session is not None and studio.portrait)
     first, last = window._keys
     until(lambda: studio.portrait == first)
+    problems: list[str] = []
+    studio.message.connect(lambda level, text: problems.append(text))
+
+    def refused() -> bool:
+        return any("no face" in problem for problem in problems) and studio.preparing == ""
+
     Image.new("RGB", (300, 300), (90, 90, 90)).save(tmp_path / "grey.png")
     studio.add_portraits([tmp_path / "grey.png"] * 2)
     until(lambda: window._keys != [first, last])
     grey, = window._keys
-    window._keys, problems = [first, grey, last], []
-    studio.message.connect(lambda level, text: problems.append(text))
+    # What is added is shown at once, if it can be.
+    until(refused)
+    window._keys = [first, grey, last]
+    problems.clear()
     window.step(1)
-    until(lambda: any("no face" in problem for problem in problems) and studio.preparing == "")
+    until(refused)
     window.step(1)
     until(lambda: studio.portrait == last)
 
