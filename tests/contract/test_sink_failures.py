@@ -116,10 +116,13 @@ def size_of(path: Path) -> int:
 
 @pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, 0.99, 0.9999])
 def test_file_size_limit_at_any_moment(file_name: str, part: float, tmp_path: Path):
-    sink = make(file_name, tmp_path)
-    run(sink, noise(12))
-    limit = int(part * size_of(sink.path))
-    shutil.rmtree(sink.path) if sink.path.is_dir() else sink.path.unlink()
+    sink, sizes = make(file_name, tmp_path), []
+    # x264 makes one in a hundred of such tiny films some bytes larger.
+    for _ in range(3):
+        run(sink, noise(12))
+        sizes.append(size_of(sink.path))
+        shutil.rmtree(sink.path) if sink.path.is_dir() else sink.path.unlink()
+    limit = int(part * min(sizes))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
