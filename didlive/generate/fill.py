@@ -23,8 +23,8 @@ FEWEST = 40
 FADE, LEAST = 0.75, 0.02
 # Patches from far away must be so much more alike: squared levels of a patch, for the longer side.
 PULL = 120_000.0
-# Votes that are much less alike than the mean do not count; in the finest picture only near ones are heard, or texture
-# would be lost. In its first search there a patch looks no farther than this: it nearly knows its place.
+# Votes that are much less alike than the mean do not count. In the finest picture only near ones are heard, or texture
+# would be lost, and a patch looks no farther than this: it nearly knows its place.
 SHARP, NEAR, AROUND_PX = 0.5, 1, 4.0
 
 
