@@ -21,6 +21,7 @@ from .demo import sample_portraits
 from .disk import explain, write_whole
 from .errors import BadInput, OutputFailed
 from .profiles import config_folder
+from .wording import storable
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -97,9 +98,8 @@ class Ledger:
         """Write down whose a portrait is. expires: a date, YYYY-MM-DD, or "". Raises BadInput."""
         if kind not in KINDS:
             raise BadInput(f"the kind of consent {kind!r} is unknown; use one of: {', '.join(KINDS)}")
-        # A file's name may have bytes that are no letters (of another encoding): no text file can hold them.
-        words = (text.encode(errors="replace").decode().split() for text in (name or portrait.stem, who, scope))
-        name, who, scope = (" ".join(text)[:LONGEST_TEXT] for text in words)
+        name, who, scope = (" ".join(storable(text).split())[:LONGEST_TEXT]
+                            for text in (name or portrait.stem, who, scope))
         if kind == "agreed" and not who:
             raise BadInput("say who agreed: the person's name")
         if expires:

@@ -9,7 +9,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from .errors import OutputFailed
+from .errors import OutputFailed, reason
 
 
 def explain(error: Exception, path: Path) -> OutputFailed:
@@ -21,8 +21,7 @@ def explain(error: Exception, path: Path) -> OutputFailed:
         return OutputFailed(f"{path} was not written: the disk takes no file of this size")
     if code in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputFailed(f"{path} was not written: no permission to write in {path.parent}")
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return OutputFailed(f"{path} was not written: {reason}")
+    return OutputFailed(f"{path} was not written: {reason(error) or type(error).__name__}")
 
 
 def sync(path: Path) -> None:

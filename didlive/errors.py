@@ -1,6 +1,11 @@
 """Errors a person can act on: one line that says what is wrong and what to do."""
 
 
+def reason(error: Exception) -> str:
+    """Return why something failed, in the system's words where it is the system's error, without its number."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 class DidliveError(Exception):
     """Base of every error caused by input or environment; the command line prints it and exits with code 2."""
 

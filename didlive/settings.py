@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import BadInput
+from .errors import BadInput, reason
+from .wording import storable
 
 VERSION = 1
 
@@ -313,8 +314,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise BadInput(f"{what} {path} cannot be read: {reason}") from error
+        raise BadInput(f"{what} {path} cannot be read: {reason(error)}") from error
 
 
 def load(path: Path) -> Settings:
@@ -336,10 +336,8 @@ def to_toml(tree: dict[str, Any]) -> str:
     lines: list[str] = []
 
     def text(value: str) -> str:
-        # A file's name may have bytes that are no letters (of another encoding): no text file can hold them.
-        value = value.encode(errors="replace").decode()
         # JSON's escapes are TOML's too, but for the one control character that JSON lets through.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return json.dumps(storable(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
     def key(name: str) -> str:
         return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else text(name)

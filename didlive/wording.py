@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def storable(text: str) -> str:
+    """Return a text that any file can hold: a file's name may have bytes that are no letters (of another encoding)."""
+    return text.encode(errors="replace").decode()
+
+
 def frames(count: int) -> str:
     """Return `1 frame`, `2 frames`, ..."""
     return "1 frame" if count == 1 else f"{count} frames"

@@ -16,13 +16,14 @@ from didlive.capture.synthetic import SyntheticCamera
 from didlive.composite import Compositor
 from didlive.demo import demo_motion
 from didlive.errors import CameraLost, OutputFailed
+from didlive.geometry import from_euler_deg, head_local, head_rotation, portrait_landmarks
 from didlive.recording import load_recording
 from didlive.retarget import Response
 from didlive.seams import CameraInfo, StreamFormat
 from didlive.session import Session, State
 from didlive.settings import CameraSettings, OutputSettings, Settings
 from didlive.track.replay import ReplayTracker
-from didlive.types import U8, Drive, Face, Frame, Patch, Portrait, Stamp, Tracking
+from didlive.types import U8, Drive, Face, Frame, Patch, Portrait, Presence, Stamp, Tracking
 
 MARKER = (255, 0, 255)
 SETTINGS = Settings(output=OutputSettings(size="source", framing="full", rate_hz=60.0))
@@ -45,6 +46,16 @@ def portrait(size: int = 128, level: int = 90) -> Portrait:
     picture = np.full((size, size, 3), level, np.uint8)
     picture[::8] += 12
     return Portrait(picture, np.full((size, size), 255, np.uint8), face, 1, "grey")
+
+
+def turned_head(portrait: Portrait, yaw_deg: float = 0.0, lids: float = 1.0, sequence: int = 0,
+                pitch_deg: float = 0.0) -> Drive:
+    """The drive that turns a portrait's head in its place, without any expression."""
+    local = head_local(portrait_landmarks(portrait.face), head_rotation(portrait.face))
+    rotation = from_euler_deg(pitch_deg, yaw_deg, 0)
+    landmarks = (local.shape @ (rotation @ local.rotation).T) * local.scale + local.centre
+    return Drive(landmarks.astype(np.float32), rotation, local.centre, 1.0, np.full(2, lids, np.float32),
+                 Presence.TRACK, Stamp(sequence, 0).mark("retarget"))
 
 
 class Painter:

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from stage import turned_head
 
 from didlive.actor import Actor
 from didlive.background import cut_out_person, make_backdrop, restaged, staged
 from didlive.generate.crown import grow_crown
 from didlive.generate.mesh import build_mesh
 from didlive.generate.warp import WarpGenerator, WarpSource
-from didlive.geometry import from_euler_deg, head_local, head_rotation, portrait_landmarks
 from didlive.settings import OutputSettings
-from didlive.types import F32, U8, Drive, Portrait, Presence, Stamp
-
-
-def drive(portrait: Portrait, pitch_deg: float, yaw_deg: float) -> Drive:
-    local = head_local(portrait_landmarks(portrait.face), head_rotation(portrait.face))
-    rotation = from_euler_deg(pitch_deg, yaw_deg, 0)
-    landmarks = (local.shape @ (rotation @ local.rotation).T) * local.scale + local.centre
-    return Drive(landmarks.astype(np.float32), rotation, local.centre, 1.0, np.ones(2, np.float32), Presence.TRACK,
-                 Stamp(0, 0))
+from didlive.types import F32, U8, Portrait
 
 
 def ellipse(rows: int, centre: tuple[float, float], radii: tuple[float, float]) -> U8:
@@ -66,8 +58,8 @@ def test_a_cut_head_moves_as_the_whole_head_does(actor: Actor, cut: Portrait, pi
     warp, whole = WarpGenerator(), actor.portrait
     source = warp.prepare(cut)
     assert source.matte.above > 5
-    seen = warp.generate(source, drive(cut, pitch, yaw))
-    truth = warp.generate(warp.prepare(whole), drive(whole, pitch, yaw))
+    seen = warp.generate(source, turned_head(cut, yaw, pitch_deg=pitch))
+    truth = warp.generate(warp.prepare(whole), turned_head(whole, yaw, pitch_deg=pitch))
     rows = len(whole.image) - len(cut.image)
     assert seen.y == 0 and seen.alpha is not None and truth.alpha is not None and seen.x == truth.x
     upper = truth.alpha[rows - truth.y:][:int(source.landmarks[10, 1])]
@@ -85,7 +77,7 @@ def test_behind_a_cut_head_the_new_background_is_seen(cut: Portrait):
     backdrop = make_backdrop(cutout, cut, OutputSettings(background="green", size="source", framing="full"), False)
     moved = restaged(source, warp, staged(cut, cutout, backdrop), cutout, backdrop)
     assert isinstance(moved, WarpSource)
-    patch = warp.generate(moved, drive(cut, -12, 0))
+    patch = warp.generate(moved, turned_head(cut, pitch_deg=-12))
     assert patch.alpha is not None
     bare = patch.image[patch.alpha == 0].astype(int)
     assert len(bare) > 1000 and np.abs(bare - [0, 177, 64]).max() <= 1

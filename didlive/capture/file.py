@@ -16,7 +16,7 @@ from av.error import FFmpegError
 from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import Colorspace
 
-from ..errors import BadInput, CameraLost
+from ..errors import BadInput, CameraLost, reason
 from ..seams import CameraInfo
 from ..types import U8, Frame, Stamp
 from .pacing import Pacer
@@ -219,8 +219,7 @@ def _open_video(path: Path) -> tuple[Any, Any]:
         # "file:" and the whitelist keep a playlist inside the file from reaching the network.
         container = av.open(f"file:{path.resolve()}", options={"protocol_whitelist": "file"})
     except (OSError, ValueError, FFmpegError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise BadInput(f"{path} is not a video that can be read ({reason}); {SUCH_AS}") from error
+        raise BadInput(f"{path} is not a video that can be read ({reason(error)}); {SUCH_AS}") from error
     name = container.format.name
     streams = [s for s in container.streams.video if not int(s.disposition) & ATTACHED_PICTURE]
     if not streams or name in NOT_VIDEO or name.endswith("_pipe"):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadInput
+from ..errors import BadInput, reason
 from ..settings import MotionOutSettings, Settings, overlay
 from ..streaming import KEY_VARIABLE, URL_VARIABLE, complete, store_key, with_key
 from .options import to_path
@@ -98,8 +98,7 @@ def _from_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise BadInput(f"--stream-url-file {path} cannot be read: {reason}") from error
+        raise BadInput(f"--stream-url-file {path} cannot be read: {reason(error)}") from error
 
 
 def plug_in(sinks: dict[str, Any], session: Session, rate_hz: float) -> None:

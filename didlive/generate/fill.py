@@ -46,10 +46,10 @@ def fill_background(picture: F32, known: F32) -> F32:
         size = max(1, round(width * side / longest)), max(1, round(height * side / longest))
         gap = _scaled(hole.astype(np.float32), size) > 0
         image = np.where(gap[:, :, None], _scaled(filled, size), _scaled(picture, size))
-        usable = _centres(gap)[1]
+        wanted, usable = _centres(gap)
         if gap.any() and usable.sum() >= FEWEST:
             field = _first(usable) if field is None else _finer(field, usable)
-            filled, doubt = _complete(image, gap, field, rounds, side == finest)
+            filled, doubt = _complete(image, gap, wanted, usable, field, rounds, side == finest)
     deep = np.asarray(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5), np.float32)
     share = np.clip(1.3 - deep / (REACH * longest), 0, 1)
     share *= np.clip((DOUBTED - _scaled(doubt, (width, height))) / (DOUBTED - TRUSTED), 0, 1)
@@ -62,10 +62,10 @@ def _scaled(values: F32, size: tuple[int, int]) -> F32:
     return np.asarray(cv2.resize(values, size, interpolation=how), np.float32)
 
 
-def _complete(image: F32, gap: np.ndarray, field: np.ndarray, rounds: int, last: bool) -> tuple[F32, F32]:
+def _complete(image: F32, gap: np.ndarray, wanted: np.ndarray, usable: np.ndarray, field: np.ndarray, rounds: int,
+              last: bool) -> tuple[F32, F32]:
     """Search and vote `rounds` times from the `field` on, which is changed; return the picture with the gap filled, and
     (H, W) by how many levels the patches miss what is known around it. last: this is the finest picture."""
-    wanted, usable = _centres(gap)
     deep = np.asarray(cv2.distanceTransform(gap.astype(np.uint8), cv2.DIST_L2, 5), np.float32)
     sure = np.maximum(FADE ** deep, LEAST).astype(np.float32)
     cost, rng, mended = np.zeros(gap.shape, np.float32), np.random.default_rng(1), image

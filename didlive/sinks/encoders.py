@@ -10,6 +10,8 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
+from ..errors import reason
+
 SOFTWARE = "libx264"
 # Encoder -> what people call it, and the options for a quality like x264's crf 18 to 20. In the order to try them.
 HARDWARE = {
@@ -46,7 +48,7 @@ def why_not(name: str, size: tuple[int, int] = TRIAL_PX) -> str:
             packets += context.encode(frame)
         packets += context.encode(None)
     except (FFmpegError, OSError, ValueError) as error:
-        return getattr(error, "strerror", None) or str(error)
+        return reason(error)
     return "" if packets else "it made nothing"
 
 

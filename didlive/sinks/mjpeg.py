@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import cv2
 import numpy as np
 
-from ..errors import OutputFailed
+from ..errors import OutputFailed, reason
 from ..seams import StreamFormat
 from ..types import U8
 from .live import LiveSink
@@ -284,9 +284,8 @@ class MjpegSink(LiveSink):
         try:
             self._server = server = _Server(self.address, self.port, Gallery())
         except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise OutputFailed(f"the picture page cannot use port {self.port} of {self.address} ({reason}); choose "
-                               "another port") from error
+            raise OutputFailed(f"the picture page cannot use port {self.port} of {self.address} ({reason(error)}); "
+                               "choose another port") from error
         name = f"[{self.address}]" if ":" in self.address else self.address
         self.place = f"http://{name}:{server.server_address[1]}/"
         self._thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="didlive-http", daemon=True)

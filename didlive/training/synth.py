@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BadInput
+from ..errors import BadInput, reason
 from ..generate.canonical import (
     EYE,
     FACE,
@@ -290,5 +290,5 @@ def _load(folder: Path) -> Samples:
             return Samples({name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in REGIONS},
                            rows["kind"], rows["source"], rows["target"], rows["moved"])
     except (OSError, ValueError, KeyError) as error:
-        raise BadInput(f"{folder} holds no samples ({getattr(error, 'strerror', None) or error}); run `didlive train "
+        raise BadInput(f"{folder} holds no samples ({reason(error)}); run `didlive train "
                        f"samples CORPUS --out {folder}`") from error

@@ -8,7 +8,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from ..errors import BadInput
+from ..errors import BadInput, reason
 from ..types import F32
 
 # Longer than any performance that a portrait is asked for; keeps a broken file from filling the memory.
@@ -34,8 +34,7 @@ def read_sound(path: Path, rate_hz: int) -> F32:
                     raise BadInput(f"{path} is longer than {LONGEST_S // 3600} hours; cut it")
             blocks += [block.to_ndarray()[0] for block in resampler.resample(None)]
     except (OSError, FFmpegError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise BadInput(f"{path} cannot be read as sound ({reason}); {SUCH_AS}") from error
+        raise BadInput(f"{path} cannot be read as sound ({reason(error)}); {SUCH_AS}") from error
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     if not len(samples):
         raise BadInput(f"{path} holds no sound that can be read")

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stage import turned_head
 
 from didlive.actor import Actor
-from didlive.geometry import from_euler_deg, head_local, head_rotation, portrait_landmarks
 from didlive.registry import GENERATORS, load
 from didlive.seams import Generator
-from didlive.types import U8, Drive, Patch, Portrait, Presence, Stamp
+from didlive.types import U8, Patch, Portrait
 
 # The portrait's alpha goes through one resampling at rest: a level or two may change at soft edges.
 NEUTRAL_MEAN = 1.5
@@ -33,14 +33,6 @@ def source(generator: Generator, portrait: Portrait) -> Any:
     return generator.prepare(portrait)
 
 
-def drive(portrait: Portrait, yaw_deg: float = 0.0, lids: float = 1.0, sequence: int = 0) -> Drive:
-    local = head_local(portrait_landmarks(portrait.face), head_rotation(portrait.face))
-    rotation = from_euler_deg(0, yaw_deg, 0)
-    landmarks = (local.shape @ (rotation @ local.rotation).T) * local.scale + local.centre
-    return Drive(landmarks.astype(np.float32), rotation, local.centre, 1.0, np.full(2, lids, np.float32),
-                 Presence.TRACK, Stamp(sequence, 0).mark("retarget"))
-
-
 def pasted(portrait: Portrait, patch: Patch) -> U8:
     image = portrait.image.copy()
     height, width = patch.image.shape[:2]
@@ -49,7 +41,7 @@ def pasted(portrait: Portrait, patch: Patch) -> U8:
 
 
 def test_a_patch_lies_inside_the_portrait(generator: Generator, source: Any, portrait: Portrait):
-    patch = generator.generate(source, drive(portrait, 8.0))
+    patch = generator.generate(source, turned_head(portrait, 8.0))
     height, width = patch.image.shape[:2]
     assert patch.image.dtype == np.uint8 and patch.image.shape[2] == 3 and patch.image.flags.c_contiguous
     assert patch.x >= 0 and patch.y >= 0
@@ -58,24 +50,25 @@ def test_a_patch_lies_inside_the_portrait(generator: Generator, source: Any, por
 
 
 def test_the_stamp_is_passed_on_and_marked_once(generator: Generator, source: Any, portrait: Portrait):
-    stamp = generator.generate(source, drive(portrait, sequence=7)).stamp
+    stamp = generator.generate(source, turned_head(portrait, sequence=7)).stamp
     assert stamp.sequence == 7 and [name for name, _ in stamp.marks] == ["retarget", "generate"]
 
 
 def test_a_neutral_drive_gives_the_portrait_back(generator: Generator, source: Any, portrait: Portrait):
-    difference = np.abs(pasted(portrait, generator.generate(source, drive(portrait))).astype(int) - portrait.image)
+    seen = pasted(portrait, generator.generate(source, turned_head(portrait)))
+    difference = np.abs(seen.astype(int) - portrait.image)
     assert difference.mean() < NEUTRAL_MEAN
 
 
 def test_the_same_drive_gives_the_same_pixels(generator: Generator, source: Any, portrait: Portrait):
-    first = generator.generate(source, drive(portrait, 6.0, 0.4))
-    generator.generate(source, drive(portrait, -12.0, 0.0))
-    again = generator.generate(source, drive(portrait, 6.0, 0.4))
+    first = generator.generate(source, turned_head(portrait, 6.0, 0.4))
+    generator.generate(source, turned_head(portrait, -12.0, 0.0))
+    again = generator.generate(source, turned_head(portrait, 6.0, 0.4))
     assert np.array_equal(first.image, again.image)
 
 
 def test_nothing_given_is_changed(generator: Generator, source: Any, portrait: Portrait):
-    before, asked = portrait.image.copy(), drive(portrait, 5.0)
+    before, asked = portrait.image.copy(), turned_head(portrait, 5.0)
     landmarks = asked.landmarks.copy()
     generator.generate(source, asked)
     assert np.array_equal(before, portrait.image) and np.array_equal(landmarks, asked.landmarks)
@@ -83,8 +76,8 @@ def test_nothing_given_is_changed(generator: Generator, source: Any, portrait: P
 
 
 def test_wild_drives_give_pictures(generator: Generator, source: Any, portrait: Portrait):
-    base = drive(portrait)
-    wild = [drive(portrait, yaw, lids) for yaw in (-45, 45) for lids in (0.0, 1.35)]
+    base = turned_head(portrait)
+    wild = [turned_head(portrait, yaw, lids) for yaw in (-45, 45) for lids in (0.0, 1.35)]
     wild += [replace(base, landmarks=base.landmarks + np.float32(s), centre=base.centre + np.float32(s))
              for s in (-500, 500)]
     wild += [replace(base, scale=s) for s in (0.5, 2.0)]
@@ -93,16 +86,16 @@ def test_wild_drives_give_pictures(generator: Generator, source: Any, portrait: 
 
 
 def test_two_portraits_do_not_mix(generator: Generator, source: Any, portrait: Portrait):
-    before = generator.generate(source, drive(portrait, 7.0)).image
+    before = generator.generate(source, turned_head(portrait, 7.0)).image
     darker = replace(portrait, image=(portrait.image // 2).astype(np.uint8))
     other = generator.prepare(darker)
-    assert generator.generate(other, drive(darker, 7.0)).image.mean() < before.mean()
-    assert np.array_equal(before, generator.generate(source, drive(portrait, 7.0)).image)
+    assert generator.generate(other, turned_head(darker, 7.0)).image.mean() < before.mean()
+    assert np.array_equal(before, generator.generate(source, turned_head(portrait, 7.0)).image)
 
 
 def test_the_warp_moves_something(portrait: Portrait, models: object):
     warp = load(GENERATORS, "warp")()
     source = warp.prepare(portrait)
-    still = warp.generate(source, drive(portrait)).image.astype(int)
-    for asked in (drive(portrait, 12.0), drive(portrait, 0.0, 0.0)):
+    still = warp.generate(source, turned_head(portrait)).image.astype(int)
+    for asked in (turned_head(portrait, 12.0), turned_head(portrait, 0.0, 0.0)):
         assert np.abs(warp.generate(source, asked).image - still).max() > 40
