@@ -9,8 +9,9 @@ from stage import turned_head
 from didlive.actor import Actor
 from didlive.background import cut_out_person, make_backdrop, restaged, staged
 from didlive.generate.crown import grow_crown
-from didlive.generate.mesh import build_mesh
+from didlive.generate.mesh import OUTLINE, RINGS, build_mesh, pose_mesh
 from didlive.generate.warp import WarpGenerator, WarpSource
+from didlive.geometry import OVAL
 from didlive.settings import OutputSettings
 from didlive.types import F32, U8, Portrait
 
@@ -39,12 +40,42 @@ def test_an_ellipse_that_was_cut_is_an_ellipse_again():
 
 
 @pytest.mark.parametrize("narrow", [False, True])
-def test_a_head_that_is_not_cut_stays_as_it_is(narrow: bool):
+def test_above_a_head_that_is_not_cut_there_is_room_and_nothing_else(narrow: bool):
     person = ellipse(240, (100, 110), (60, 90))
     if narrow:
         # A strand of hair, or a finger, reaches the border.
         person[:30, 95:105] = 255
-    assert grow_crown(person, face_in((100, 110), 90)) is person
+    grown = grow_crown(person, face_in((100, 110), 90))
+    room = len(grown) - len(person)
+    assert 5 <= room <= 15 and not grown[:room].any() and np.array_equal(grown[room:], person)
+
+
+@pytest.mark.parametrize(("pitch", "yaw"), [(0, 20), (0, -20), (-13, 0), (13, 0), (8, 15)])
+def test_a_bald_head_stays_round_in_a_turn(actor: Actor, pitch: float, yaw: float):
+    source = WarpGenerator().prepare(actor.portrait)
+    landmarks, local = source.landmarks, source.local
+    face = landmarks[OVAL, :2]
+    middle, radii = (face.max(0) + face.min(0)) / 2, np.ptp(face, axis=0) / 2
+    rows, columns = source.identity_x.shape
+    above = int(max(0.0, 1.6 * radii[1] - middle[1]))
+    skull = (middle + np.array([0, above - 0.25 * radii[1]]), 1.15 * radii)
+    yy, xx = np.mgrid[0:rows + above, 0:columns]
+    cover = (((xx - skull[0][0]) / skull[1][0]) ** 2 + ((yy - skull[0][1]) / skull[1][1]) ** 2 < 1).astype(np.float32)
+    mesh = build_mesh(landmarks, local, cover, above, np.zeros((468, 1), np.float32))
+    drive = turned_head(actor.portrait, yaw, pitch_deg=pitch)
+    offset = np.array([source.x, source.y, 0], np.float32)
+    seen = pose_mesh(mesh, local, drive.landmarks - offset, drive.rotation @ local.rotation, drive.centre - offset,
+                     drive.scale)
+    n = len(OVAL)
+    ring = 468 + n * int(np.flatnonzero(np.isclose(RINGS, OUTLINE))[0]) + np.arange(n)
+    # From temple to temple over the top.
+    upper = np.concatenate([ring[-5:], ring[:6]])
+    rest, moved = mesh.rest[upper, :2], seen[upper, :2]
+    from_skull = np.linalg.norm((rest + np.array([0, above]) - skull[0]) / skull[1], axis=1)
+    assert np.abs(from_skull - 1).max() < 0.06
+    assert abs(np.ptp(moved[:, 0]) / np.ptp(rest[:, 0]) - 1) < 0.03
+    steps = np.diff(moved, axis=0)
+    assert (steps[:-1, 0] * steps[1:, 1] - steps[:-1, 1] * steps[1:, 0] > 0).all()
 
 
 def test_nothing_is_made_up_above_a_cut_hairline():

@@ -33,8 +33,9 @@ def grow_crown(person: U8, landmarks: F32) -> U8:
         return person
     spans = [_span(row[:, 3], x) for row in person[:int(reach) + 1]]
     face_width = np.linalg.norm(np.subtract(*landmarks[[*SIDES], :2]))
+    room = round(MARGIN * face_width)
     if spans[0][1] - spans[0][0] < NARROWEST * face_width:
-        return person
+        return np.concatenate([np.zeros_like(person[:room]), person])
     lefts, rights = np.array(spans, np.float64).T
     # A head is an ellipse there: the square of its width is a parabola, open below. Its middle goes on straight.
     rows, squares = np.arange(len(spans)), (rights - lefts) ** 2
@@ -45,7 +46,7 @@ def grow_crown(person: U8, landmarks: F32) -> U8:
     most = int(HIGHEST * face_height)
     closed = np.flatnonzero(square(-np.arange(most)) < 1)
     height = int(closed[0]) if len(closed) else most
-    up = np.arange(height + round(MARGIN * face_width), 0, -1)[:, None]
+    up = np.arange(height + room, 0, -1)[:, None]
     across = np.arange(width, dtype=np.float64)[None]
     # Hair goes on as in a mirror, but never down to the forehead, drawn together as the head closes.
     mirrored = np.minimum(up, reach)

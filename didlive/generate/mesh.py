@@ -19,8 +19,30 @@ FOLLOW = (0.72, 0.45, 0.24, 0.1, 0.03)
 # A face point this near to the edge of the person, or so far outside of it at most, is tucked in (scales of the head),
 # wholly once the head has turned by so many degrees: the picture at rest stays the same.
 EDGE, FARTHEST, TUCKED_DEG = 0.05, 0.3, 10.0
+# The ring that follows the outline of the skull, and where that may lie, in oval radii; from which height it does, in
+# heights of the face above its middle; and how far behind the ears lies what is beside the face, in scales of the head.
+OUTLINE, OUTLINES, UPPER, BEHIND_EARS = 1.34, (1.1, 1.7), 0.35, 0.25
 # Where glasses sit on the nose, and how flat they are.
 BRIDGE, FLAT = 168, 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Skull:
+    """What the outline of the head above the ears does in a turn: it is an ellipsoid's, which stays as wide as it was.
+
+    share: (R,) how far each ring point is outline; centre: (3,) of the skull, head-local; beside: (R, 2) px from
+    there to each ring point at rest.
+    """
+
+    share: F32
+    centre: F32
+    beside: F32
+
+    def moved(self, relative: F32) -> F32:
+        """Return (R, 2) px from the centre to each point of the outline after a turn (3, 3): only its roll shows."""
+        roll = np.arctan2(relative[1, 0] - relative[0, 1], relative[0, 0] + relative[1, 1])
+        turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]], dtype=np.float32)
+        return self.beside @ turn.T
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +64,7 @@ class HeadMesh:
     outer: int
     stiff: F32
     frame: F32
+    skull: Skull
 
 
 def strip(ring: np.ndarray) -> list[tuple[int, int, int]]:
@@ -69,26 +92,54 @@ def build_mesh(landmarks: F32, local: HeadLocal, person: F32, above: int, stiff:
     face = landmarks[:FACE_POINTS]
     oval = face[OVAL]
     middle = (oval[:, :2].max(0) + oval[:, :2].min(0)) / 2
-    ears = float((face[234, 2] + face[454, 2]) / 2)
-    back = ears + 0.25 * local.scale
-    rings = []
-    for factor in RINGS:
-        ring = oval.copy()
-        ring[:, :2] = _clip_to_box(middle, middle + (oval[:, :2] - middle) * factor, person.shape, above)
-        # Off the face the surface turns away to the plane of the ears.
-        reach = _smoothstep((factor - 1) / 0.5)
-        ring[:, 2] = oval[:, 2] + reach * (back - oval[:, 2])
-        rings.append(ring)
-    outside = np.concatenate(rings)
-    ring_local = ((outside - local.centre) @ local.rotation) / local.scale
+    ears = float(face[[234, 454], 2].mean())
+    upper = _smoothstep((middle[1] - oval[:, 1]) / np.ptp(oval[:, 1]) / UPPER)
+    ends = OUTLINE + upper * (_outline(middle, oval[:, :2], person, above) - OUTLINE)
+    outside, share = _rings(oval, middle, ends, upper, (ears, ears + BEHIND_EARS * local.scale))
+    outside[:, :2] = _clip_to_box(middle, outside[:, :2], person.shape, above)
+    ring_local = _to_local(outside, local)
     weight = _head_weight(outside, ring_local, landmarks, local, person, above)
     follow = np.repeat([*FOLLOW, *[0.0] * (len(RINGS) - len(FOLLOW))], len(OVAL)).astype(np.float32)
     outer = _ring_triangles()
     holes = [t for ring in (*EYE_RINGS, LIPS_INNER) for t in strip(ring)]
     triangles = np.concatenate([outer, np.array(holes, np.int32), tessellation()]).astype(np.int32)
+    centre = np.array([*middle, ears], dtype=np.float32)
+    skull = Skull(share, _to_local(centre, local), (outside - centre)[:, :2])
     tuck = np.concatenate([_tuck(face[:, :2], person, above, local.scale), np.zeros_like(outside[:, :2])])
-    return HeadMesh(np.concatenate([face, outside]).astype(np.float32), tuck, ring_local.astype(np.float32),
-                    weight.astype(np.float32), follow, triangles, len(outer), stiff, _frame(face, local, stiff))
+    return HeadMesh(np.concatenate([face, outside]).astype(np.float32), tuck, ring_local,
+                    weight.astype(np.float32), follow, triangles, len(outer), stiff, _frame(face, local, stiff), skull)
+
+
+def _to_local(points: F32, local: HeadLocal) -> F32:
+    return (((points - local.centre) @ local.rotation) / local.scale).astype(np.float32)
+
+
+def _rings(oval: F32, middle: F32, ends: F32, upper: F32, planes: tuple[float, float]) -> tuple[F32, F32]:
+    """Return (R, 3) px, the rings around the oval (36, 3), and (R,) how far each of their points is outline.
+
+    ends: (36,) where that is, in oval radii; upper: (36,) how far a point is above the ears; planes: depth px of the
+    outline above the ears, and of what lies beside the face below.
+    """
+    far, n = np.array(RINGS, dtype=np.float32)[:, None], len(RINGS)
+    # The same ring lies on the outline all around the skull; those beyond share the rest of the way.
+    inside, beyond = np.minimum((far - 1) / (OUTLINE - 1), 1), np.maximum(far - OUTLINE, 0) / (RINGS[-1] - OUTLINE)
+    factors = 1 + inside * (ends - 1) + beyond * (RINGS[-1] - ends)
+    # Off the face the surface turns away: above the ears as an ellipsoid does.
+    share = upper * (1 - np.sqrt(np.maximum(ends ** 2 - factors ** 2, 0) / (ends ** 2 - 1)))
+    lower = (1 - upper) * _smoothstep((factors - 1) / 0.5)
+    rings = np.tile(oval, (n, 1, 1))
+    rings[..., :2] = middle + (oval[:, :2] - middle) * factors[..., None]
+    rings[..., 2] += share * (planes[0] - oval[:, 2]) + lower * (planes[1] - oval[:, 2])
+    return rings.reshape(-1, 3).astype(np.float32), share.ravel().astype(np.float32)
+
+
+def _outline(middle: F32, oval: F32, person: F32, above: int) -> F32:
+    """Return (36,) how far from `middle` the head ends beyond each point of the oval (36, 2) px, in oval radii."""
+    steps = np.arange(*OUTLINES, 0.02, dtype=np.float32)
+    at = middle + (oval - middle) * steps[:, None, None]
+    seen = np.asarray(cv2.remap(person, at[..., 0], at[..., 1] + above, cv2.INTER_LINEAR)) > 0.5
+    ends = np.where(seen.all(0), steps[-1], steps[np.argmin(seen, 0)])
+    return np.mean([np.roll(ends, k) for k in (-1, 0, 1)], axis=0).astype(np.float32)
 
 
 def _tuck(points: F32, person: F32, above: int, scale: float) -> F32:
@@ -111,7 +162,7 @@ def _tuck(points: F32, person: F32, above: int, scale: float) -> F32:
 def _frame(face: F32, local: HeadLocal, stiff: F32) -> F32:
     """Return (468, 3) head-local positions of the face points, those under glasses nearly in a plane across the bridge
     of the nose: a frame is flat, and stays straight in a turn."""
-    flat = ((face - local.centre) @ local.rotation / local.scale).astype(np.float32)
+    flat = _to_local(face, local)
     held = stiff[:, 0] > 0
     # Beside the face the temples lead back to the ears.
     held[OVAL] = False
@@ -176,6 +227,9 @@ def pose_mesh(mesh: HeadMesh, local: HeadLocal, target: F32, turned: F32, centre
     face = target[:n] + mesh.stiff * (stiff - target[:n])
     rest = mesh.rest[n:]
     carried = (mesh.local @ turned.T) * (local.scale * scale) + centre
+    skull = (mesh.skull.centre @ turned.T) * (local.scale * scale) + centre
+    outline = skull[:2] + mesh.skull.moved(turned @ local.rotation.T) * scale
+    carried[:, :2] += mesh.skull.share[:, None] * (outline - carried[:, :2])
     moved = rest + mesh.weight[:, None] * (carried - rest)
     # What the oval does beyond moving with the head: the jaw opens, cheeks lift.
     rigid = (((mesh.rest[OVAL] - local.centre) @ local.rotation) @ turned.T) * scale + centre
