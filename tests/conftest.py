@@ -75,6 +75,21 @@ def cut(actor):
     return replace(whole, image=np.ascontiguousarray(whole.image[rows:]), face=face)
 
 
+@pytest.fixture(scope="session", params=[-28.0, 28.0])
+def three_quarter(models: Path, astronaut: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """The astronaut seen half from the side: turned by the warp, then tracked as any picture is."""
+    from stage import pictured, turned_head
+
+    from didlive.generate.warp import WarpGenerator
+    from didlive.portrait import load_portrait
+
+    frontal, warp = load_portrait(astronaut), WarpGenerator()
+    path = tmp_path_factory.mktemp("turned") / "three-quarter.png"
+    seen = pictured(frontal, warp.generate(warp.prepare(frontal), turned_head(frontal, request.param)))
+    cv2.imwrite(str(path), cv2.cvtColor(seen, cv2.COLOR_RGB2BGR))
+    return load_portrait(path)
+
+
 @pytest.fixture
 def show():
     """A session of stand-ins, not started yet, and everything it is made of; all of its threads end."""

@@ -48,6 +48,14 @@ def portrait(size: int = 128, level: int = 90) -> Portrait:
     return Portrait(picture, np.full((size, size), 255, np.uint8), face, 1, "grey")
 
 
+def pictured(portrait: Portrait, patch: Patch) -> U8:
+    """The whole picture with what was drawn in its place."""
+    image = portrait.image.copy()
+    h, w = patch.image.shape[:2]
+    image[patch.y:patch.y + h, patch.x:patch.x + w] = patch.image
+    return image
+
+
 def turned_head(portrait: Portrait, yaw_deg: float = 0.0, lids: float = 1.0, sequence: int = 0,
                 pitch_deg: float = 0.0) -> Drive:
     """The drive that turns a portrait's head in its place, without any expression."""

@@ -11,6 +11,7 @@ from ..geometry import OVAL, SHAPE_INDEX, HeadLocal, angle_deg, head_box, head_l
 from ..types import F32, U8, Drive, Patch, Portrait
 from .crown import grow_crown
 from .eyes import Eye, draw_eye, paint_out, prepare_eye
+from .far_side import FarSide, draw_far_side, prepare_far_side
 from .glasses import find_rims, stiffness
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
@@ -34,6 +35,7 @@ class WarpSource:
     matte: Matte
     eyes: tuple[Eye, Eye]
     mouth: Mouth
+    far: FarSide | None
     identity_x: F32
     identity_y: F32
     uv: F32
@@ -67,7 +69,8 @@ class WarpGenerator:
         smile = float(portrait.face.blendshapes[SMILES].mean())
         mouth = prepare_mouth(crop, landmarks, local, white, smile)
         identity_x, identity_y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
-        return WarpSource(portrait, x, y, landmarks, local, mesh, matte, eyes, mouth, identity_x, identity_y,
+        far = prepare_far_side(painted, matte.person[matte.above:, :, 3], local, mesh)
+        return WarpSource(portrait, x, y, landmarks, local, mesh, matte, eyes, mouth, far, identity_x, identity_y,
                           np.ascontiguousarray(mesh.rest[:, :2]))
 
     def generate(self, source: WarpSource, drive: Drive) -> Patch:
@@ -76,10 +79,12 @@ class WarpGenerator:
         target, centre = drive.landmarks - offset, drive.centre - offset
         turned = (drive.rotation @ source.local.rotation).astype(np.float32)
         map_x, map_y = source.identity_x.copy(), source.identity_y.copy()
-        draw_mesh(source, target, turned, centre, drive.scale, (map_x, map_y))
+        vertices = draw_mesh(source, target, turned, centre, drive.scale, (map_x, map_y))
         person = moved_person(source, map_x, map_y)
         image = np.empty_like(source.matte.background)
         over(person, source.matte.background, image)
+        if source.far is not None:
+            draw_far_side(image, source.far, vertices, turned, person[:, :, 3])
         for eye in source.eyes:
             draw_eye(image, eye, source.landmarks, target, float(drive.lids[eye.side]), (map_x, map_y))
         draw_mouth(image, source.mouth, source.local, target, turned, centre, drive.scale)
@@ -96,13 +101,15 @@ def moved_person(source: WarpSource, map_x: F32, map_y: F32) -> U8:
     return person
 
 
-def draw_mesh(source: WarpSource, target: F32, turned: F32, centre: F32, scale: float, maps: tuple[F32, F32]) -> None:
-    """Write into the maps (h, w) where each pixel that the head covers comes from, px of the crop; see `pose_mesh`."""
+def draw_mesh(source: WarpSource, target: F32, turned: F32, centre: F32, scale: float, maps: tuple[F32, F32]) -> F32:
+    """Write into the maps (h, w) where each pixel that the head covers comes from, px of the crop; return the moved
+    vertices, see `pose_mesh`."""
     mesh = source.mesh
     vertices = pose_mesh(mesh, source.local, target, turned, centre, scale)
     away = min(angle_deg(turned, source.local.rotation) / TUCKED_DEG, 1.0)
     uv = (source.uv + away * mesh.tuck).astype(np.float32)
     rasterise(np.ascontiguousarray(vertices[:, :2]), uv, mesh.triangles, _draw_order(mesh, vertices), *maps)
+    return vertices
 
 
 def _draw_order(mesh: HeadMesh, vertices: F32) -> np.ndarray:

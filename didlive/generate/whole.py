@@ -15,6 +15,7 @@ from ..geometry import EYE_CORNERS, EYE_RINGS, LIPS_INNER
 from ..types import F32, U8, Drive, Patch, Portrait
 from .canonical import Pose, Views, pose_of, views
 from .eyes import draw_eye
+from .far_side import draw_far_side, far_box
 from .mouth import draw_mouth
 from .raster import over
 from .refine import RefineGenerator, RefineSource, feathers, find_gates, without_colour
@@ -108,8 +109,8 @@ def frame_inputs(source: WholeSource, drive: Drive) -> dict[str, np.ndarray]:
     warp, size = source.refine.warp, source.size
     pose = pose_of(drive, warp)
     map_x, map_y = source.x.copy(), source.y.copy()
-    draw_mesh(warp, pose.landmarks, pose.rotation, pose.centre, drive.scale, (map_x, map_y))
-    canvas, boxes = _draw_layers(warp, pose, drive, (map_x, map_y))
+    vertices = draw_mesh(warp, pose.landmarks, pose.rotation, pose.centre, drive.scale, (map_x, map_y))
+    canvas, boxes = _draw_layers(warp, pose, drive, (map_x, map_y), vertices)
     overlay = np.zeros((1, size, size, 4), np.uint8)
     for rows, columns in boxes:
         overlay[0, rows, columns, :3] = canvas[rows, columns]
@@ -136,16 +137,21 @@ def _unit(levels: U8) -> F32:
     return np.ascontiguousarray(levels, dtype=np.float32) / np.float32(255)
 
 
-def _draw_layers(warp: WarpSource, pose: Pose, drive: Drive, maps: tuple[F32, F32]) -> tuple[U8, list[Box]]:
-    """Return (h, w, 3), the warp around eyes and mouth with both drawn over it, and the boxes that it fills."""
+def _draw_layers(warp: WarpSource, pose: Pose, drive: Drive, maps: tuple[F32, F32],
+                 vertices: F32) -> tuple[U8, list[Box]]:
+    """Return (h, w, 3), the warp with all that is drawn over it, and the boxes that it fills: those places."""
     h, w = warp.identity_x.shape
-    canvas = np.zeros((h, w, 3), np.uint8)
-    boxes = list(_boxes(pose.landmarks, (w, h)))
+    canvas, cover = np.zeros((h, w, 3), np.uint8), np.zeros((h, w), np.uint8)
+    far = None if warp.far is None else far_box(warp.far, vertices, pose.rotation, (w, h))
+    boxes = [*_boxes(pose.landmarks, (w, h)), *([] if far is None else [far])]
     for rows, columns in boxes:
         map_x, map_y = (np.ascontiguousarray(m[rows, columns]) for m in maps)
         part = np.empty((*map_x.shape, 3), np.uint8)
-        over(moved_person(warp, map_x, map_y), np.ascontiguousarray(warp.matte.background[rows, columns]), part)
-        canvas[rows, columns] = part
+        person = moved_person(warp, map_x, map_y)
+        over(person, np.ascontiguousarray(warp.matte.background[rows, columns]), part)
+        canvas[rows, columns], cover[rows, columns] = part, person[:, :, 3]
+    if warp.far is not None:
+        draw_far_side(canvas, warp.far, vertices, pose.rotation, cover)
     for eye in warp.eyes:
         draw_eye(canvas, eye, warp.landmarks, pose.landmarks, float(drive.lids[eye.side]), maps)
     draw_mouth(canvas, warp.mouth, warp.local, pose.landmarks, pose.rotation, pose.centre, drive.scale)

@@ -11,7 +11,7 @@ import pytest
 from didlive.actor import Actor
 from didlive.generate.refine import RefineGenerator
 from didlive.generate.whole import WholeGenerator
-from didlive.geometry import from_euler_deg, head_local, head_rotation, portrait_landmarks
+from didlive.geometry import euler_deg, from_euler_deg, head_local, head_rotation, portrait_landmarks
 from didlive.types import Drive, Patch, Portrait, Presence, Stamp
 from engines import EngineLost, open_engine
 from engines.engine import Array
@@ -71,6 +71,16 @@ def test_a_head_that_the_picture_cuts_off_goes_on_above_it(whole: WholeGenerator
     assert source.refine.warp.matte.above > 5
     error = np.abs(whole.generate(source, asked).image.astype(int) - cpu.generate(cpu.prepare(cut), asked).image)
     assert error.mean() < 0.5 and np.percentile(error, 99) <= 4
+
+
+def test_the_far_side_of_a_face_that_turns_back_is_on_the_card_too(whole: WholeGenerator, cpu: RefineGenerator,
+                                                                    three_quarter: Portrait):
+    source = whole.prepare(three_quarter)
+    _, yaw, _ = euler_deg(source.refine.warp.local.rotation)
+    asked = drive(three_quarter, -yaw, 1, 0.05)
+    error = np.abs(whole.generate(source, asked).image.astype(int)
+                   - cpu.generate(cpu.prepare(three_quarter), asked).image)
+    assert source.refine.warp.far is not None and error.mean() < 0.5 and np.percentile(error, 99) <= 4
 
 
 def test_the_refiner_has_a_say_in_these_pictures(whole: WholeGenerator, portrait: Portrait) -> None:
