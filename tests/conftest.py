@@ -76,7 +76,8 @@ def cut(actor):
 
 
 @pytest.fixture(scope="session", params=[-28.0, 28.0])
-def three_quarter(models: Path, astronaut: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+def three_quarter(models: Path, astronaut: Path, request: pytest.FixtureRequest,
+                  tmp_path_factory: pytest.TempPathFactory):
     """The astronaut seen half from the side: turned by the warp, then tracked as any picture is."""
     from stage import pictured, turned_head
 
