@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from stage import pictured, turned_head
 
-from didlive.generate.far_side import far_box
-from didlive.generate.warp import WarpGenerator, WarpSource
-from didlive.geometry import euler_deg, head_rotation
+from didlive.generate.far_side import far_box, lay_far_side, prepare_far_side
+from didlive.generate.warp import WarpGenerator, WarpSource, draw_mesh
+from didlive.geometry import OVAL, euler_deg, head_rotation
 from didlive.portrait import load_portrait
 from didlive.types import F32, U8, Portrait
 
@@ -59,7 +59,7 @@ def test_at_rest_and_turned_further_away_it_is_not_drawn(three_quarter: Portrait
         np.testing.assert_array_equal(drawn(source, yaw), drawn(bare, yaw))
     assert not np.array_equal(drawn(source, -away), drawn(bare, -away))
     rotation = turned_head(three_quarter, away).rotation @ source.local.rotation
-    assert far_box(source.far, source.mesh.rest, rotation, (512, 512)) is None
+    assert far_box(source.far, source.mesh.rest, rotation, source.identity_x.shape) is None
 
 
 def test_it_comes_in_smoothly(three_quarter: Portrait):
@@ -68,7 +68,32 @@ def test_it_comes_in_smoothly(three_quarter: Portrait):
     back = -np.sign(yaw_deg(three_quarter))
     shown = [source.far.shown(turned_head(three_quarter, back * k).rotation @ source.local.rotation) for k in range(31)]
     assert shown[0] == 0 and shown[-1] > 0.8
-    assert (np.diff(shown) >= 0).all() and np.diff(shown).max() < 0.2
+    assert (np.diff(shown) >= 0).all() and np.diff(shown).max() < 0.25
+
+
+def test_glasses_that_stick_out_are_taken_off_where_the_other_side_shows_nothing(three_quarter: Portrait):
+    source = WARP.prepare(three_quarter)
+    crop = three_quarter.image[source.y:, source.x:][:source.identity_x.shape[0], :source.identity_x.shape[1]]
+    cover = source.matte.person[source.matte.above:, :, 3]
+    bare, worn = (prepare_far_side(crop, cover, source.local, source.mesh, glasses) for glasses in (False, True))
+    assert bare is not None and worn is not None
+    assert not bare.gone.any() and worn.gone.any() and not worn.gone[cover == 255].any()
+    drive = turned_head(three_quarter, -yaw_deg(three_quarter))
+    rotation = drive.rotation @ source.local.rotation
+    vertices = draw_mesh(source, drive.landmarks - np.array([source.x, source.y, 0], np.float32), rotation,
+                         drive.centre - np.array([source.x, source.y, 0], np.float32), 1.0,
+                         (source.identity_x.copy(), source.identity_y.copy()))
+    person = {}
+    for far in (bare, worn):
+        person[far is worn] = np.full((*cover.shape, 4), 255, np.uint8)
+        box = far_box(far, vertices, rotation, cover.shape)
+        assert box is not None
+        layer = lay_far_side(far, vertices, rotation, person[far is worn], box)
+        assert layer.shape[:2] == person[far is worn][box].shape[:2] and layer[:, :, 3].max() > 150
+    assert (person[False] == 255).all() and person[True].min() < 220
+    ring = vertices[OVAL, :2].astype(np.int32)
+    inside = cv2.fillPoly(np.zeros(cover.shape, np.uint8), [ring], 1) > 0
+    assert (person[True][inside] > 200).mean() > 0.99
 
 
 def test_a_face_seen_from_the_front_has_no_far_side(astronaut: Path):

@@ -11,18 +11,20 @@ import numpy as np
 from ..geometry import BROWS, OVAL, HeadLocal, mirror_index, tessellation
 from ..types import F32, U8
 from .mesh import FACE_POINTS, HeadMesh
-from .raster import over, rasterise
+from .raster import rasterise
 
+# Rows and columns of a picture.
+Box = tuple[slice, slice]
 # A point is replaced when it faces the camera less than the first of these (cosine), wholly from the second on, and
 # when its mirror image faces it more than it does by the third, wholly by the fourth.
 SIDEWAYS, MOSTLY, BETTER, MUCH_BETTER = 0.6, 0.25, 0.1, 0.35
 # The replaced points must face the camera more than in the portrait by this, wholly by so much more.
-TURNED, FULLY = 0.05, 0.2
+TURNED, FULLY = 0.04, 0.16
 # Light is compared over this part of the face's height; hair on one side only keeps its own: the light differs from the
 # usual one within these bounds.
 LIGHT, BOUNDS = 0.06, (0.7, 1.35)
-# How far the first rings around the face are replaced with it.
-BESIDE = (1.0, 1.0, 0.5, 0.0)
+# How far the first rings around the face are replaced with it, and how far they are cleared of glasses that stick out.
+BESIDE, CLEARED = (1.0, 1.0, 0.5, 0.0, 0.0, 0.0), (1.0, 1.0, 1.0, 1.0, 1.0, 0.0)
 # Forehead, brows, tip of the nose, corners of the mouth.
 LEVELS = ([10], BROWS, [1], [61, 291])
 # Fewer points than this, in whole ones, are not worth it.
@@ -36,6 +38,7 @@ class FarSide:
     layer: (H, W, 4) premultiplied RGBA, the near side in the far side's light, where the crop has it. uv: (N, 2) px in
     it of the mesh's first N vertices, each at its mirror image. triangles: (T, 3) int32. weight: (468,) how far a face
     point is replaced. normals: (468, 3) head-local. facing: how much such points face the camera at rest, cosine.
+    gone: (H, W) 0..255, where beside the far side nothing is to be seen of glasses that stick out there.
     """
 
     layer: U8
@@ -44,6 +47,7 @@ class FarSide:
     weight: F32
     normals: F32
     facing: float
+    gone: U8
 
     def shown(self, turned: F32) -> float:
         """Return how far it is shown, 0..1, by a head turned so (3, 3)."""
@@ -51,9 +55,9 @@ class FarSide:
         return float(_rise((facing - self.facing - TURNED) / (FULLY - TURNED)))
 
 
-def prepare_far_side(crop: U8, cover: U8, local: HeadLocal, mesh: HeadMesh) -> FarSide | None:
-    """Return the far side of a crop (H, W, 3), the person in it where `cover` (H, W) says so; None where both sides are
-    seen well."""
+def prepare_far_side(crop: U8, cover: U8, local: HeadLocal, mesh: HeadMesh, glasses: bool) -> FarSide | None:
+    """Return the far side of a crop (H, W, 3), the person in it where `cover` (H, W) says so, with or without glasses;
+    None where both sides are seen well."""
     n, mirror = len(OVAL), mirror_index()[:FACE_POINTS]
     normals = _normals(local.shape[:FACE_POINTS])
     facing = -(normals @ local.rotation.T)[:, 2]
@@ -68,50 +72,54 @@ def prepare_far_side(crop: U8, cover: U8, local: HeadLocal, mesh: HeadMesh) -> F
     beside = (weight[OVAL] * _rise((mouth - height) / (mouth - nose))
               * _rise((height - forehead) / (brows - forehead)))
     everywhere = np.concatenate([weight, *(share * beside for share in BESIDE)])
+    cleared = np.concatenate([0 * weight, *(glasses * share * beside for share in CLEARED)])
     triangles = mesh.triangles[(mesh.triangles < len(mirrors)).all(1)]
-    triangles = triangles[(everywhere[triangles] > 0.01).any(1)]
+    triangles = triangles[(np.maximum(everywhere, cleared)[triangles] > 0.01).any(1)]
     rest = mesh.rest[:len(mirrors)]
     uv = np.ascontiguousarray(rest[mirrors, :2])
     light = _light(crop, rest[:FACE_POINTS], uv[:FACE_POINTS])
     usual = np.median(light[weight > 0.5 * weight.max()], axis=0)
     light = np.clip(light, usual * BOUNDS[0], usual * BOUNDS[1])
     gain = np.concatenate([light, np.tile(usual, (len(rest) - FACE_POINTS, 1))]).astype(np.float32)
-    maps = [np.zeros(crop.shape[:2], np.float32) for _ in range(4)]
+    maps = [np.zeros(crop.shape[:2], np.float32) for _ in range(6)]
     order = np.arange(len(triangles), dtype=np.int32)
     rasterise(uv, np.ascontiguousarray(gain[:, :2]), triangles, order, maps[0], maps[1])
     rasterise(uv, np.stack([gain[:, 2], everywhere], 1).astype(np.float32), triangles, order, maps[2], maps[3])
+    rasterise(uv, np.stack([cleared, cleared], 1).astype(np.float32), triangles, order, maps[4], maps[5])
+    gone = np.round(np.clip(maps[4], 0, 1) * (255 - cover)).astype(np.uint8)
     alpha = np.clip(maps[3] * (cover / np.float32(255)), 0, 1)[:, :, None]
     colour = np.clip(crop * np.stack(maps[:3], 2), 0, 255)
     layer = np.round(np.concatenate([colour * alpha, 255 * alpha], 2)).astype(np.uint8)
-    return FarSide(layer, uv, triangles, weight, normals, float((weight * facing).sum() / weight.sum()))
+    return FarSide(layer, uv, triangles, weight, normals, float((weight * facing).sum() / weight.sum()), gone)
 
 
-def far_box(far: FarSide, vertices: F32, turned: F32, size: tuple[int, int]) -> tuple[slice, slice] | None:
-    """Return the rows and columns of a picture of `size` (w, h) that `draw_far_side` touches, None for nothing."""
+def far_box(far: FarSide, vertices: F32, turned: F32, shape: tuple[int, ...]) -> Box | None:
+    """Return the rows and columns of a picture (h, w) that the far side touches, None where it is not shown.
+
+    vertices: (V, 3) px, the mesh there; turned: (3, 3) the head's rotation.
+    """
     if far.shown(turned) == 0:
         return None
     reached = vertices[np.unique(far.triangles), :2]
     low = np.maximum(np.floor(reached.min(0)), 0).astype(int)
-    high = np.minimum(np.ceil(reached.max(0)) + 1, size).astype(int)
+    high = np.minimum(np.ceil(reached.max(0)) + 1, shape[1::-1]).astype(int)
     return (slice(low[1], high[1]), slice(low[0], high[0])) if (high - low >= 2).all() else None
 
 
-def draw_far_side(image: U8, far: FarSide, vertices: F32, turned: F32, cover: U8) -> None:
-    """Draw it on `image` (h, w, 3), where `cover` (h, w) has the person. vertices: (V, 3) px, the mesh there; turned:
-    (3, 3) the head's rotation."""
-    box = far_box(far, vertices, turned, (image.shape[1], image.shape[0]))
-    if box is None:
-        return
-    part = image[box]
+def lay_far_side(far: FarSide, vertices: F32, turned: F32, person: U8, box: Box) -> U8:
+    """Return (h, w, 4) premultiplied RGBA, what goes over the person in its `far_box`, and take glasses that stick out
+    there off `person` (H, W, 4)."""
+    part, shown = person[box], far.shown(turned)
     map_x, map_y = (np.full(part.shape[:2], -9, np.float32) for _ in range(2))
     points = vertices[:len(far.uv), :2] - np.array([box[1].start, box[0].start], np.float32)
     # The rings are behind the face.
     depth = np.where((far.triangles >= FACE_POINTS).any(1), np.inf, vertices[far.triangles, 2].mean(1))
     order = np.argsort(-depth, kind="stable").astype(np.int32)
     rasterise(np.ascontiguousarray(points), far.uv, far.triangles, order, map_x, map_y)
-    layer = np.asarray(cv2.remap(far.layer, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.uint8)
-    seen = far.shown(turned) * cover[box][:, :, None] / np.float32(255)
-    over((layer * seen + np.float32(0.5)).astype(np.uint8), part.copy(), part)
+    layer, gone = (np.asarray(cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT),
+                              np.float32) for image in (far.layer, far.gone))
+    part[:] = (part * (1 - shown / 255 * gone)[:, :, None] + np.float32(0.5)).astype(np.uint8)
+    return (layer * (shown / 255 * part[:, :, 3:]) + np.float32(0.5)).astype(np.uint8)
 
 
 def _normals(shape: F32) -> F32:

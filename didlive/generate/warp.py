@@ -11,7 +11,7 @@ from ..geometry import OVAL, SHAPE_INDEX, HeadLocal, angle_deg, head_box, head_l
 from ..types import F32, U8, Drive, Patch, Portrait
 from .crown import grow_crown
 from .eyes import Eye, draw_eye, paint_out, prepare_eye
-from .far_side import FarSide, draw_far_side, prepare_far_side
+from .far_side import Box, FarSide, far_box, lay_far_side, prepare_far_side
 from .glasses import find_rims, stiffness
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
@@ -69,7 +69,7 @@ class WarpGenerator:
         smile = float(portrait.face.blendshapes[SMILES].mean())
         mouth = prepare_mouth(crop, landmarks, local, white, smile)
         identity_x, identity_y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
-        far = prepare_far_side(painted, matte.person[matte.above:, :, 3], local, mesh)
+        far = prepare_far_side(painted, matte.person[matte.above:, :, 3], local, mesh, rims is not None)
         return WarpSource(portrait, x, y, landmarks, local, mesh, matte, eyes, mouth, far, identity_x, identity_y,
                           np.ascontiguousarray(mesh.rest[:, :2]))
 
@@ -81,10 +81,12 @@ class WarpGenerator:
         map_x, map_y = source.identity_x.copy(), source.identity_y.copy()
         vertices = draw_mesh(source, target, turned, centre, drive.scale, (map_x, map_y))
         person = moved_person(source, map_x, map_y)
+        far = lay_far(source, vertices, turned, person)
         image = np.empty_like(source.matte.background)
         over(person, source.matte.background, image)
-        if source.far is not None:
-            draw_far_side(image, source.far, vertices, turned, person[:, :, 3])
+        if far is not None:
+            layer, box = far
+            over(layer, image[box].copy(), image[box])
         for eye in source.eyes:
             draw_eye(image, eye, source.landmarks, target, float(drive.lids[eye.side]), (map_x, map_y))
         draw_mouth(image, source.mouth, source.local, target, turned, centre, drive.scale)
@@ -99,6 +101,15 @@ def moved_person(source: WarpSource, map_x: F32, map_y: F32) -> U8:
     person = np.asarray(cv2.remap(source.matte.person, map_x, rows, method, borderMode=cv2.BORDER_REPLICATE), np.uint8)
     soften_folds(person, map_x, map_y)
     return person
+
+
+def lay_far(source: WarpSource, vertices: F32, turned: F32, person: U8) -> tuple[U8, Box] | None:
+    """Return what goes over the person on the far side of the face, and where; None where it is not shown. See
+    `lay_far_side`, also for what happens to `person`."""
+    box = None if source.far is None else far_box(source.far, vertices, turned, person.shape)
+    if source.far is None or box is None:
+        return None
+    return lay_far_side(source.far, vertices, turned, person, box), box
 
 
 def draw_mesh(source: WarpSource, target: F32, turned: F32, centre: F32, scale: float, maps: tuple[F32, F32]) -> F32:

@@ -15,16 +15,14 @@ from ..geometry import EYE_CORNERS, EYE_RINGS, LIPS_INNER
 from ..types import F32, U8, Drive, Patch, Portrait
 from .canonical import Pose, Views, pose_of, views
 from .eyes import draw_eye
-from .far_side import draw_far_side, far_box
+from .far_side import Box, far_box
 from .mouth import draw_mouth
 from .raster import over
 from .refine import RefineGenerator, RefineSource, feathers, find_gates, without_colour
-from .warp import WarpSource, draw_mesh, moved_person
+from .warp import WarpSource, draw_mesh, lay_far, moved_person
 
 # How far lashes and lid edges reach around an eye, in eye widths.
 EYE_REACH = 0.35
-# Rows and columns of a picture.
-Box = tuple[slice, slice]
 _log = logging.getLogger(__name__)
 
 
@@ -141,17 +139,19 @@ def _draw_layers(warp: WarpSource, pose: Pose, drive: Drive, maps: tuple[F32, F3
                  vertices: F32) -> tuple[U8, list[Box]]:
     """Return (h, w, 3), the warp with all that is drawn over it, and the boxes that it fills: those places."""
     h, w = warp.identity_x.shape
-    canvas, cover = np.zeros((h, w, 3), np.uint8), np.zeros((h, w), np.uint8)
-    far = None if warp.far is None else far_box(warp.far, vertices, pose.rotation, (w, h))
-    boxes = [*_boxes(pose.landmarks, (w, h)), *([] if far is None else [far])]
+    canvas, person = np.zeros((h, w, 3), np.uint8), np.zeros((h, w, 4), np.uint8)
+    box = None if warp.far is None else far_box(warp.far, vertices, pose.rotation, (h, w))
+    boxes = [*_boxes(pose.landmarks, (w, h)), *([] if box is None else [box])]
     for rows, columns in boxes:
-        map_x, map_y = (np.ascontiguousarray(m[rows, columns]) for m in maps)
-        part = np.empty((*map_x.shape, 3), np.uint8)
-        person = moved_person(warp, map_x, map_y)
-        over(person, np.ascontiguousarray(warp.matte.background[rows, columns]), part)
-        canvas[rows, columns], cover[rows, columns] = part, person[:, :, 3]
-    if warp.far is not None:
-        draw_far_side(canvas, warp.far, vertices, pose.rotation, cover)
+        person[rows, columns] = moved_person(warp, *(np.ascontiguousarray(m[rows, columns]) for m in maps))
+    far = lay_far(warp, vertices, pose.rotation, person)
+    for rows, columns in boxes:
+        part = np.empty_like(canvas[rows, columns])
+        over(person[rows, columns], warp.matte.background[rows, columns], part)
+        canvas[rows, columns] = part
+    if far is not None:
+        layer, box = far
+        over(layer, canvas[box].copy(), canvas[box])
     for eye in warp.eyes:
         draw_eye(canvas, eye, warp.landmarks, pose.landmarks, float(drive.lids[eye.side]), maps)
     draw_mouth(canvas, warp.mouth, warp.local, pose.landmarks, pose.rotation, pose.centre, drive.scale)
