@@ -11,7 +11,7 @@ import numpy as np
 from ..geometry import BROWS, OVAL, HeadLocal, mirror_index, tessellation
 from ..types import F32, U8
 from .mesh import FACE_POINTS, HeadMesh
-from .raster import rasterise
+from .raster import fade, over, rasterise
 
 # Rows and columns of a picture.
 Box = tuple[slice, slice]
@@ -38,7 +38,7 @@ class FarSide:
     layer: (H, W, 4) premultiplied RGBA, the near side in the far side's light, where the crop has it. uv: (N, 2) px in
     it of the mesh's first N vertices, each at its mirror image. triangles: (T, 3) int32. weight: (468,) how far a face
     point is replaced. normals: (468, 3) head-local. facing: how much such points face the camera at rest, cosine.
-    gone: (H, W) 0..255, where beside the far side nothing is to be seen of glasses that stick out there.
+    gone: (H, W) 0..255, where beside the far side glasses stick out that are not to be seen; None without glasses.
     """
 
     layer: U8
@@ -47,7 +47,7 @@ class FarSide:
     weight: F32
     normals: F32
     facing: float
-    gone: U8
+    gone: U8 | None
 
     def shown(self, turned: F32) -> float:
         """Return how far it is shown, 0..1, by a head turned so (3, 3)."""
@@ -81,15 +81,18 @@ def prepare_far_side(crop: U8, cover: U8, local: HeadLocal, mesh: HeadMesh, glas
     usual = np.median(light[weight > 0.5 * weight.max()], axis=0)
     light = np.clip(light, usual * BOUNDS[0], usual * BOUNDS[1])
     gain = np.concatenate([light, np.tile(usual, (len(rest) - FACE_POINTS, 1))]).astype(np.float32)
-    maps = [np.zeros(crop.shape[:2], np.float32) for _ in range(6)]
+    maps = [np.zeros(crop.shape[:2], np.float32) for _ in range(4)]
     order = np.arange(len(triangles), dtype=np.int32)
     rasterise(uv, np.ascontiguousarray(gain[:, :2]), triangles, order, maps[0], maps[1])
     rasterise(uv, np.stack([gain[:, 2], everywhere], 1).astype(np.float32), triangles, order, maps[2], maps[3])
-    rasterise(uv, np.stack([cleared, cleared], 1).astype(np.float32), triangles, order, maps[4], maps[5])
-    gone = np.round(np.clip(maps[4], 0, 1) * (255 - cover)).astype(np.uint8)
-    alpha = np.clip(maps[3] * (cover / np.float32(255)), 0, 1)[:, :, None]
+    alpha = np.clip(maps[3], 0, 1)[:, :, None]
     colour = np.clip(crop * np.stack(maps[:3], 2), 0, 255)
     layer = np.round(np.concatenate([colour * alpha, 255 * alpha], 2)).astype(np.uint8)
+    fade(layer, np.ascontiguousarray(cover), 1.0)
+    gone = None
+    if glasses:
+        rasterise(uv, np.stack([cleared, cleared], 1).astype(np.float32), triangles, order, maps[0], maps[1])
+        gone = np.round(np.clip(maps[0], 0, 1) * (255 - cover)).astype(np.uint8)
     return FarSide(layer, uv, triangles, weight, normals, float((weight * facing).sum() / weight.sum()), gone)
 
 
@@ -116,10 +119,22 @@ def lay_far_side(far: FarSide, vertices: F32, turned: F32, person: U8, box: Box)
     depth = np.where((far.triangles >= FACE_POINTS).any(1), np.inf, vertices[far.triangles, 2].mean(1))
     order = np.argsort(-depth, kind="stable").astype(np.int32)
     rasterise(np.ascontiguousarray(points), far.uv, far.triangles, order, map_x, map_y)
-    layer, gone = (np.asarray(cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT),
-                              np.float32) for image in (far.layer, far.gone))
-    part[:] = (part * (1 - shown / 255 * gone)[:, :, None] + np.float32(0.5)).astype(np.uint8)
-    return (layer * (shown / 255 * part[:, :, 3:]) + np.float32(0.5)).astype(np.uint8)
+    layer = np.asarray(cv2.remap(far.layer, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.uint8)
+    if far.gone is not None:
+        gone = cv2.remap(far.gone, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        rest = np.ascontiguousarray(part)
+        fade(rest, np.asarray(255 - shown * np.asarray(gone, np.float32) + 0.5, np.uint8), 1.0)
+        part[:] = rest
+    fade(layer, np.ascontiguousarray(part[:, :, 3]), shown)
+    return layer
+
+
+def put_over(layer: U8, image: U8, box: Box) -> None:
+    """Put a premultiplied RGBA layer over the box of an image (H, W, 3)."""
+    below = image[box].copy()
+    mixed = np.empty_like(below)
+    over(layer, below, mixed)
+    image[box] = mixed
 
 
 def _normals(shape: F32) -> F32:

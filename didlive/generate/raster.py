@@ -81,6 +81,16 @@ def soften_folds(image: U8, map_x: F32, map_y: F32) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
+def fade(layer: U8, cover: U8, share: float) -> None:
+    """Leave of a premultiplied RGBA `layer` (H, W, 4) only a `share` 0..1 of what `cover` (H, W) covers, in place."""
+    for y in range(layer.shape[0]):
+        for x in range(layer.shape[1]):
+            kept = share * cover[y, x] / 255
+            for c in range(4):
+                layer[y, x, c] = int(layer[y, x, c] * kept + 0.5)
+
+
+@numba.njit(cache=True, nogil=True)
 def over(layer: U8, background: U8, out: U8) -> None:
     """Write premultiplied RGBA `layer` (H, W, 4) over RGB `background` (H, W, 3) into `out` (H, W, 3)."""
     height, width = out.shape[:2]

@@ -11,7 +11,7 @@ from ..geometry import OVAL, SHAPE_INDEX, HeadLocal, angle_deg, head_box, head_l
 from ..types import F32, U8, Drive, Patch, Portrait
 from .crown import grow_crown
 from .eyes import Eye, draw_eye, paint_out, prepare_eye
-from .far_side import Box, FarSide, far_box, lay_far_side, prepare_far_side
+from .far_side import Box, FarSide, far_box, lay_far_side, prepare_far_side, put_over
 from .glasses import find_rims, stiffness
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
@@ -85,8 +85,7 @@ class WarpGenerator:
         image = np.empty_like(source.matte.background)
         over(person, source.matte.background, image)
         if far is not None:
-            layer, box = far
-            over(layer, image[box].copy(), image[box])
+            put_over(far[0], image, far[1])
         for eye in source.eyes:
             draw_eye(image, eye, source.landmarks, target, float(drive.lids[eye.side]), (map_x, map_y))
         draw_mouth(image, source.mouth, source.local, target, turned, centre, drive.scale)

@@ -15,9 +15,8 @@ from ..geometry import EYE_CORNERS, EYE_RINGS, LIPS_INNER
 from ..types import F32, U8, Drive, Patch, Portrait
 from .canonical import Pose, Views, pose_of, views
 from .eyes import draw_eye
-from .far_side import Box, far_box
+from .far_side import Box, far_box, put_over
 from .mouth import draw_mouth
-from .raster import over
 from .refine import RefineGenerator, RefineSource, feathers, find_gates, without_colour
 from .warp import WarpSource, draw_mesh, lay_far, moved_person
 
@@ -146,12 +145,10 @@ def _draw_layers(warp: WarpSource, pose: Pose, drive: Drive, maps: tuple[F32, F3
         person[rows, columns] = moved_person(warp, *(np.ascontiguousarray(m[rows, columns]) for m in maps))
     far = lay_far(warp, vertices, pose.rotation, person)
     for rows, columns in boxes:
-        part = np.empty_like(canvas[rows, columns])
-        over(person[rows, columns], warp.matte.background[rows, columns], part)
-        canvas[rows, columns] = part
+        canvas[rows, columns] = warp.matte.background[rows, columns]
+        put_over(np.ascontiguousarray(person[rows, columns]), canvas, (rows, columns))
     if far is not None:
-        layer, box = far
-        over(layer, canvas[box].copy(), canvas[box])
+        put_over(far[0], canvas, far[1])
     for eye in warp.eyes:
         draw_eye(canvas, eye, warp.landmarks, pose.landmarks, float(drive.lids[eye.side]), maps)
     draw_mouth(canvas, warp.mouth, warp.local, pose.landmarks, pose.rotation, pose.centre, drive.scale)
