@@ -34,7 +34,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "Natural": _preset({}),
     "Lively": _preset({
         "strength": 1.2, "gains": {"brows": 1.15, "gaze": 1.1, "pitch": 1.15, "yaw": 1.15, "roll": 1.15},
-        "limits": {"yaw_deg": 32.0, "pitch_deg": 25.0}, "smoothing": {"rest_hz": 2.0, "quick": 1.4}}),
+        "limits": {"yaw_deg": 38.0, "pitch_deg": 25.0}, "smoothing": {"rest_hz": 2.0, "quick": 1.4}}),
     "Calm": _preset({
         "strength": 0.8, "gains": {"pitch": 0.7, "yaw": 0.7, "roll": 0.7, "translation": 0.6, "zoom": 0.5},
         "limits": {"yaw_deg": 20.0, "pitch_deg": 15.0, "roll_deg": 20.0}, "smoothing": {"rest_hz": 0.9, "quick": 0.8}}),

@@ -53,6 +53,8 @@ OWN_EXPRESSION = ("mouthSmile", "mouthStretch", "mouthFrown", "mouthPucker", "mo
 # carries no trace of the performer's own features.
 TYPICAL = 0.5
 BROW_LOW = 0.9
+# By how much of its own turn a portrait has less room to turn that way, and the least part of it that is left.
+AWAY, LEAST = 0.6, 0.4
 # Of a drawn movement the tracker sees a part, and so it does of the performer's: what it reports was more.
 MOUTH_SEEN, BROWS_SEEN = 1.1, 1.5
 # No brow rises or sinks by more than this share of its height above the eye.
@@ -338,8 +340,11 @@ class Retargeter:
             rotation = rotation @ self._local.rotation.T
         pitch, yaw, roll = euler_deg(rotation)
         answer = self._response
+        # A portrait that looks to one side has less room that way: what lies behind its cheek nobody saw.
+        own_yaw = euler_deg(self._local.rotation)[1]
+        yaw_limit = max(limits.yaw_deg - AWAY * max(0.0, math.copysign(own_yaw, own_yaw * yaw)), LEAST * limits.yaw_deg)
         return from_euler_deg(soft_limit(pitch * gains.pitch, limits.pitch_deg) * answer.pitch,
-                              soft_limit(yaw * gains.yaw, limits.yaw_deg) * answer.yaw,
+                              soft_limit(yaw * gains.yaw, yaw_limit) * answer.yaw,
                               soft_limit(roll * gains.roll, limits.roll_deg))
 
     def _facing(self, centre: F32) -> F32:

@@ -65,7 +65,7 @@ def restrict(gains: Gains, region: str) -> Gains:
 class Limits:
     """Soft limits: beyond them the portrait eases and holds instead of melting."""
 
-    yaw_deg: float = setting(28.0, "largest head turn", 5.0, 45.0, "degrees")
+    yaw_deg: float = setting(34.0, "largest head turn", 5.0, 45.0, "degrees")
     pitch_deg: float = setting(22.0, "largest nod", 5.0, 40.0, "degrees")
     roll_deg: float = setting(35.0, "largest tilt", 5.0, 60.0, "degrees")
     translation: float = setting(0.35, "largest move, in head sizes", 0.0, 1.0)

@@ -12,9 +12,12 @@ from stage import pictured, turned_head
 from didlive.generate import raster
 from didlive.generate.far_side import far_box, lay_far_side, prepare_far_side
 from didlive.generate.warp import WarpGenerator, WarpSource, draw_mesh
-from didlive.geometry import OVAL, euler_deg, head_rotation
+from didlive.geometry import OVAL, euler_deg, from_euler_deg, from_rotvec, head_rotation, to_rotvec
+from didlive.motion import measure, to_motion
 from didlive.portrait import load_portrait
-from didlive.types import F32, U8, Portrait
+from didlive.retarget import Retargeter
+from didlive.settings import MotionSettings
+from didlive.types import F32, U8, Portrait, Presence, Stamp
 
 WARP = WarpGenerator()
 SIZE = 128
@@ -96,6 +99,22 @@ def test_glasses_that_stick_out_are_taken_off_where_the_other_side_shows_nothing
     ring = vertices[OVAL, :2].astype(np.int32)
     inside = cv2.fillPoly(np.zeros(cover.shape, np.uint8), [ring], 1) > 0
     assert (person[True][inside] > 200).mean() > 0.99
+
+
+def test_a_portrait_that_looks_to_one_side_has_less_room_that_way(three_quarter: Portrait, astronaut: Path):
+    def reached(portrait: Portrait, asked_deg: float) -> float:
+        neutral = measure(portrait.face)
+        rotation = from_euler_deg(0, asked_deg, 0) @ from_rotvec(neutral.rotvec)
+        turned = dataclasses.replace(neutral, rotvec=to_rotvec(rotation))
+        motion = to_motion(turned, neutral, Presence.TRACK, Stamp(0, 0))
+        return euler_deg(Retargeter(portrait.face, MotionSettings()).retarget(motion).rotation)[1]
+
+    own, limit = yaw_deg(three_quarter), MotionSettings().limits.yaw_deg
+    side = float(np.sign(own))
+    away, back = side * reached(three_quarter, side * 60), -side * reached(three_quarter, -side * 60)
+    assert 0.4 * limit - 3 < away < limit - 8 and limit - 3 < back < limit + 3
+    frontal = load_portrait(astronaut)
+    assert abs(reached(frontal, 60) + reached(frontal, -60)) < 2
 
 
 def test_nothing_is_compiled_in_a_show(three_quarter: Portrait):
