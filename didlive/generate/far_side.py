@@ -156,7 +156,8 @@ def _light(crop: U8, face: F32, uv: F32) -> F32:
     sigma = LIGHT * float(np.ptp(face[:, 1]))
     weight = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), sigma)[:, :, None] + np.float32(1e-3)
     level = cv2.GaussianBlur((crop * mask[:, :, None]).astype(np.float32), (0, 0), sigma) / weight
-    own, other = (cv2.remap(level, p[:, :1].copy(), p[:, 1:2].copy(), cv2.INTER_LINEAR)[:, 0] for p in (face, uv))
+    own, other = (cv2.remap(level, p[:, :1].copy(), p[:, 1:2].copy(), cv2.INTER_LINEAR,
+                            borderMode=cv2.BORDER_REPLICATE)[:, 0] for p in (face, uv))
     return ((own + 4) / (other + 4)).astype(np.float32)
 
 
