@@ -149,6 +149,7 @@ class Retargeter:
         self._response = response or Response()
         self._face = face
         self._local = head_local(portrait_landmarks(face), head_rotation(face))
+        self._own_yaw = euler_deg(self._local.rotation)[1]
         self._regions = _regions()
         x0, y0, x1, y1 = head_box(face.landmarks)
         self._middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2], dtype=np.float32)
@@ -341,8 +342,8 @@ class Retargeter:
         pitch, yaw, roll = euler_deg(rotation)
         answer = self._response
         # A portrait that looks to one side has less room that way: what lies behind its cheek nobody saw.
-        own_yaw = euler_deg(self._local.rotation)[1]
-        yaw_limit = max(limits.yaw_deg - AWAY * max(0.0, math.copysign(own_yaw, own_yaw * yaw)), LEAST * limits.yaw_deg)
+        same_way = max(0.0, math.copysign(self._own_yaw, self._own_yaw * yaw))
+        yaw_limit = max(limits.yaw_deg - AWAY * same_way, LEAST * limits.yaw_deg)
         return from_euler_deg(soft_limit(pitch * gains.pitch, limits.pitch_deg) * answer.pitch,
                               soft_limit(yaw * gains.yaw, yaw_limit) * answer.yaw,
                               soft_limit(roll * gains.roll, limits.roll_deg))

@@ -94,7 +94,8 @@ def test_glasses_that_stick_out_are_taken_off_where_the_other_side_shows_nothing
         box = far_box(far, vertices, rotation, cover.shape)
         assert box is not None
         layer = lay_far_side(far, vertices, rotation, person[far is worn], box)
-        assert layer.shape[:2] == person[far is worn][box].shape[:2] and layer[:, :, 3].max() > 150
+        assert layer is not None and layer.shape[:2] == person[far is worn][box].shape[:2]
+        assert layer[:, :, 3].max() > 150
     assert (person[False] == 255).all() and person[True].min() < 220
     ring = vertices[OVAL, :2].astype(np.int32)
     inside = cv2.fillPoly(np.zeros(cover.shape, np.uint8), [ring], 1) > 0

@@ -10,11 +10,9 @@ import numpy as np
 
 from ..geometry import BROWS, OVAL, HeadLocal, mirror_index, tessellation
 from ..types import F32, U8
-from .mesh import FACE_POINTS, HeadMesh
-from .raster import fade, over, rasterise
+from .mesh import FACE_POINTS, HeadMesh, smoothstep
+from .raster import Box, fade, rasterise
 
-# Rows and columns of a picture.
-Box = tuple[slice, slice]
 # A point is replaced when it faces the camera less than the first of these (cosine), wholly from the second on, and
 # when its mirror image faces it more than it does by the third, wholly by the fourth.
 SIDEWAYS, MOSTLY, BETTER, MUCH_BETTER = 0.6, 0.25, 0.1, 0.35
@@ -52,7 +50,7 @@ class FarSide:
     def shown(self, turned: F32) -> float:
         """Return how far it is shown, 0..1, by a head turned so (3, 3)."""
         facing = -float((self.weight * (self.normals @ turned.T)[:, 2]).sum() / self.weight.sum())
-        return float(_rise((facing - self.facing - TURNED) / (FULLY - TURNED)))
+        return float(smoothstep((facing - self.facing - TURNED) / (FULLY - TURNED)))
 
 
 def prepare_far_side(crop: U8, cover: U8, local: HeadLocal, mesh: HeadMesh, glasses: bool) -> FarSide | None:
@@ -61,16 +59,16 @@ def prepare_far_side(crop: U8, cover: U8, local: HeadLocal, mesh: HeadMesh, glas
     n, mirror = len(OVAL), mirror_index()[:FACE_POINTS]
     normals = _normals(local.shape[:FACE_POINTS])
     facing = -(normals @ local.rotation.T)[:, 2]
-    weight = (_rise((SIDEWAYS - facing) / (SIDEWAYS - MOSTLY))
-              * _rise((facing[mirror] - facing - BETTER) / (MUCH_BETTER - BETTER))).astype(np.float32)
+    weight = (smoothstep((SIDEWAYS - facing) / (SIDEWAYS - MOSTLY))
+              * smoothstep((facing[mirror] - facing - BETTER) / (MUCH_BETTER - BETTER))).astype(np.float32)
     if weight.sum() < WORTH:
         return None
     mirrors = np.concatenate([mirror, *(FACE_POINTS + k * n + -np.arange(n) % n for k in range(len(BESIDE)))])
     # Beside the jaw there is a collar and beside the forehead a hat, which no mirror knows.
     forehead, brows, nose, mouth = (float(local.shape[points, 1].mean()) for points in LEVELS)
     height = local.shape[OVAL, 1]
-    beside = (weight[OVAL] * _rise((mouth - height) / (mouth - nose))
-              * _rise((height - forehead) / (brows - forehead)))
+    beside = (weight[OVAL] * smoothstep((mouth - height) / (mouth - nose))
+              * smoothstep((height - forehead) / (brows - forehead)))
     everywhere = np.concatenate([weight, *(share * beside for share in BESIDE)])
     cleared = np.concatenate([0 * weight, *(glasses * share * beside for share in CLEARED)])
     triangles = mesh.triangles[(mesh.triangles < len(mirrors)).all(1)]
@@ -96,12 +94,12 @@ def prepare_far_side(crop: U8, cover: U8, local: HeadLocal, mesh: HeadMesh, glas
     return FarSide(layer, uv, triangles, weight, normals, float((weight * facing).sum() / weight.sum()), gone)
 
 
-def far_box(far: FarSide, vertices: F32, turned: F32, shape: tuple[int, ...]) -> Box | None:
+def far_box(far: FarSide | None, vertices: F32, turned: F32, shape: tuple[int, ...]) -> Box | None:
     """Return the rows and columns of a picture (h, w) that the far side touches, None where it is not shown.
 
     vertices: (V, 3) px, the mesh there; turned: (3, 3) the head's rotation.
     """
-    if far.shown(turned) == 0:
+    if far is None or far.shown(turned) == 0:
         return None
     reached = vertices[np.unique(far.triangles), :2]
     low = np.maximum(np.floor(reached.min(0)), 0).astype(int)
@@ -109,9 +107,11 @@ def far_box(far: FarSide, vertices: F32, turned: F32, shape: tuple[int, ...]) ->
     return (slice(low[1], high[1]), slice(low[0], high[0])) if (high - low >= 2).all() else None
 
 
-def lay_far_side(far: FarSide, vertices: F32, turned: F32, person: U8, box: Box) -> U8:
+def lay_far_side(far: FarSide | None, vertices: F32, turned: F32, person: U8, box: Box | None) -> U8 | None:
     """Return (h, w, 4) premultiplied RGBA, what goes over the person in its `far_box`, and take glasses that stick out
-    there off `person` (H, W, 4)."""
+    there off `person` (H, W, 4); None where there is no box."""
+    if far is None or box is None:
+        return None
     part, shown = person[box], far.shown(turned)
     map_x, map_y = (np.full(part.shape[:2], -9, np.float32) for _ in range(2))
     points = vertices[:len(far.uv), :2] - np.array([box[1].start, box[0].start], np.float32)
@@ -127,14 +127,6 @@ def lay_far_side(far: FarSide, vertices: F32, turned: F32, person: U8, box: Box)
         part[:] = rest
     fade(layer, np.ascontiguousarray(part[:, :, 3]), shown)
     return layer
-
-
-def put_over(layer: U8, image: U8, box: Box) -> None:
-    """Put a premultiplied RGBA layer over the box of an image (H, W, 3)."""
-    below = image[box].copy()
-    mixed = np.empty_like(below)
-    over(layer, below, mixed)
-    image[box] = mixed
 
 
 def _normals(shape: F32) -> F32:
@@ -159,8 +151,3 @@ def _light(crop: U8, face: F32, uv: F32) -> F32:
     own, other = (cv2.remap(level, p[:, :1].copy(), p[:, 1:2].copy(), cv2.INTER_LINEAR,
                             borderMode=cv2.BORDER_REPLICATE)[:, 0] for p in (face, uv))
     return ((own + 4) / (other + 4)).astype(np.float32)
-
-
-def _rise(x: np.ndarray | float) -> np.ndarray:
-    clipped = np.clip(x, 0, 1)
-    return clipped * clipped * (3 - 2 * clipped)

@@ -81,7 +81,8 @@ def strip(ring: np.ndarray) -> list[tuple[int, int, int]]:
     return triangles
 
 
-def _smoothstep(x: np.ndarray | float) -> np.ndarray:
+def smoothstep(x: np.ndarray | float) -> np.ndarray:
+    """Return 0 below 0, 1 above 1, and 3 x^2 - 2 x^3 between."""
     clipped = np.clip(x, 0, 1)
     return clipped * clipped * (3 - 2 * clipped)
 
@@ -93,7 +94,7 @@ def build_mesh(landmarks: F32, local: HeadLocal, person: F32, above: int, stiff:
     oval = face[OVAL]
     middle = (oval[:, :2].max(0) + oval[:, :2].min(0)) / 2
     ears = float(face[[234, 454], 2].mean())
-    upper = _smoothstep((middle[1] - oval[:, 1]) / np.ptp(oval[:, 1]) / UPPER)
+    upper = smoothstep((middle[1] - oval[:, 1]) / np.ptp(oval[:, 1]) / UPPER)
     ends = OUTLINE + upper * (_outline(middle, oval[:, :2], person, above) - OUTLINE)
     outside, share = _rings(oval, middle, ends, upper, (ears, ears + BEHIND_EARS * local.scale))
     outside[:, :2] = _clip_to_box(middle, outside[:, :2], person.shape, above)
@@ -126,7 +127,7 @@ def _rings(oval: F32, middle: F32, ends: F32, upper: F32, planes: tuple[float, f
     factors = 1 + inside * (ends - 1) + beyond * (RINGS[-1] - ends)
     # Off the face the surface turns away: above the ears as an ellipsoid does.
     share = upper * (1 - np.sqrt(np.maximum(ends ** 2 - factors ** 2, 0) / (ends ** 2 - 1)))
-    lower = (1 - upper) * _smoothstep((factors - 1) / 0.5)
+    lower = (1 - upper) * smoothstep((factors - 1) / 0.5)
     rings = np.tile(oval, (n, 1, 1))
     rings[..., :2] = middle + (oval[:, :2] - middle) * factors[..., None]
     rings[..., 2] += share * (planes[0] - oval[:, 2]) + lower * (planes[1] - oval[:, 2])
@@ -187,10 +188,10 @@ def _head_weight(points: F32, ring_local: F32, landmarks: F32, local: HeadLocal,
     """1 on the head, falling over the neck to 0 on the shoulders and to 0 at the border of the crop."""
     height, width = person.shape
     points = points[:, :2] + np.array([0, above], dtype=np.float32)
-    chin = float((((landmarks[CHIN] - local.centre) @ local.rotation) / local.scale)[1])
-    neck = 1 - _smoothstep((ring_local[:, 1] - (chin - 0.35)) / 1.5)
+    chin = float(_to_local(landmarks[CHIN], local)[1])
+    neck = 1 - smoothstep((ring_local[:, 1] - (chin - 0.35)) / 1.5)
     # Far to the side nothing belongs to the head; hair does for some way.
-    side = 1 - _smoothstep((np.abs(ring_local[:, 0]) - 1.9) / 1.6)
+    side = 1 - smoothstep((np.abs(ring_local[:, 0]) - 1.9) / 1.6)
     border = np.minimum(np.minimum(points[:, 0], width - 1 - points[:, 0]),
                         np.minimum(points[:, 1], height - 1 - points[:, 1])) / max(width, height)
     # Where the person is cut by the border of the picture the warp must fade out over some way, or a torn edge would
@@ -201,7 +202,7 @@ def _head_weight(points: F32, ring_local: F32, landmarks: F32, local: HeadLocal,
     cut = np.maximum.reduce([np.roll(cut, k) for k in range(-2, 3)])
     cut = np.mean([np.roll(cut, k) for k in range(-2, 3)], axis=0)
     reach = 0.015 + 0.095 * np.clip(cut, 0, 1)
-    return neck * side * _smoothstep(border / np.tile(reach, len(RINGS)))
+    return neck * side * smoothstep(border / np.tile(reach, len(RINGS)))
 
 
 def _ring_triangles() -> np.ndarray:

@@ -9,6 +9,9 @@ import numpy as np
 
 from ..types import F32, U8
 
+# Rows and columns of a picture.
+Box = tuple[slice, slice]
+
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def rasterise(points: F32, sources: F32, triangles: np.ndarray, order: np.ndarray, map_x: F32, map_y: F32) -> None:
@@ -103,6 +106,14 @@ def over(layer: U8, background: U8, out: U8) -> None:
             else:
                 for c in range(3):
                     out[y, x, c] = min(255, layer[y, x, c] + (background[y, x, c] * rest + 127) // 255)
+
+
+def put_over(layer: U8, image: U8, box: Box) -> None:
+    """Put a premultiplied RGBA layer over the box of an image (H, W, 3)."""
+    below = image[box].copy()
+    mixed = np.empty_like(below)
+    over(layer, below, mixed)
+    image[box] = mixed
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

@@ -11,12 +11,12 @@ from ..geometry import OVAL, SHAPE_INDEX, HeadLocal, angle_deg, head_box, head_l
 from ..types import F32, U8, Drive, Patch, Portrait
 from .crown import grow_crown
 from .eyes import Eye, draw_eye, paint_out, prepare_eye
-from .far_side import Box, FarSide, far_box, lay_far_side, prepare_far_side, put_over
+from .far_side import FarSide, far_box, lay_far_side, prepare_far_side
 from .glasses import find_rims, stiffness
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
 from .mouth import Mouth, draw_mouth, paint_lips, prepare_mouth
-from .raster import over, rasterise, soften_folds
+from .raster import over, put_over, rasterise, soften_folds
 
 CUBIC_UP_TO_PX = 720 * 720
 SMILES = [SHAPE_INDEX["mouthSmileLeft"], SHAPE_INDEX["mouthSmileRight"]]
@@ -81,11 +81,12 @@ class WarpGenerator:
         map_x, map_y = source.identity_x.copy(), source.identity_y.copy()
         vertices = draw_mesh(source, target, turned, centre, drive.scale, (map_x, map_y))
         person = moved_person(source, map_x, map_y)
-        far = lay_far(source, vertices, turned, person)
+        box = far_box(source.far, vertices, turned, person.shape)
+        far = lay_far_side(source.far, vertices, turned, person, box)
         image = np.empty_like(source.matte.background)
         over(person, source.matte.background, image)
-        if far is not None:
-            put_over(far[0], image, far[1])
+        if far is not None and box is not None:
+            put_over(far, image, box)
         for eye in source.eyes:
             draw_eye(image, eye, source.landmarks, target, float(drive.lids[eye.side]), (map_x, map_y))
         draw_mouth(image, source.mouth, source.local, target, turned, centre, drive.scale)
@@ -100,15 +101,6 @@ def moved_person(source: WarpSource, map_x: F32, map_y: F32) -> U8:
     person = np.asarray(cv2.remap(source.matte.person, map_x, rows, method, borderMode=cv2.BORDER_REPLICATE), np.uint8)
     soften_folds(person, map_x, map_y)
     return person
-
-
-def lay_far(source: WarpSource, vertices: F32, turned: F32, person: U8) -> tuple[U8, Box] | None:
-    """Return what goes over the person on the far side of the face, and where; None where it is not shown. See
-    `lay_far_side`, also for what happens to `person`."""
-    box = None if source.far is None else far_box(source.far, vertices, turned, person.shape)
-    if source.far is None or box is None:
-        return None
-    return lay_far_side(source.far, vertices, turned, person, box), box
 
 
 def draw_mesh(source: WarpSource, target: F32, turned: F32, centre: F32, scale: float, maps: tuple[F32, F32]) -> F32:

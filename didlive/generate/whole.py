@@ -15,10 +15,11 @@ from ..geometry import EYE_CORNERS, EYE_RINGS, LIPS_INNER
 from ..types import F32, U8, Drive, Patch, Portrait
 from .canonical import Pose, Views, pose_of, views
 from .eyes import draw_eye
-from .far_side import Box, far_box, put_over
+from .far_side import far_box, lay_far_side
 from .mouth import draw_mouth
+from .raster import Box, put_over
 from .refine import RefineGenerator, RefineSource, feathers, find_gates, without_colour
-from .warp import WarpSource, draw_mesh, lay_far, moved_person
+from .warp import WarpSource, draw_mesh, moved_person
 
 # How far lashes and lid edges reach around an eye, in eye widths.
 EYE_REACH = 0.35
@@ -136,19 +137,19 @@ def _unit(levels: U8) -> F32:
 
 def _draw_layers(warp: WarpSource, pose: Pose, drive: Drive, maps: tuple[F32, F32],
                  vertices: F32) -> tuple[U8, list[Box]]:
-    """Return (h, w, 3), the warp with all that is drawn over it, and the boxes that it fills: those places."""
+    """Return (h, w, 3), which has the warp and all that is drawn over it only in the boxes that come with it."""
     h, w = warp.identity_x.shape
     canvas, person = np.zeros((h, w, 3), np.uint8), np.zeros((h, w, 4), np.uint8)
-    box = None if warp.far is None else far_box(warp.far, vertices, pose.rotation, (h, w))
+    box = far_box(warp.far, vertices, pose.rotation, (h, w))
     boxes = [*_boxes(pose.landmarks, (w, h)), *([] if box is None else [box])]
     for rows, columns in boxes:
         person[rows, columns] = moved_person(warp, *(np.ascontiguousarray(m[rows, columns]) for m in maps))
-    far = lay_far(warp, vertices, pose.rotation, person)
+    far = lay_far_side(warp.far, vertices, pose.rotation, person, box)
     for rows, columns in boxes:
         canvas[rows, columns] = warp.matte.background[rows, columns]
         put_over(np.ascontiguousarray(person[rows, columns]), canvas, (rows, columns))
-    if far is not None:
-        put_over(far[0], canvas, far[1])
+    if far is not None and box is not None:
+        put_over(far, canvas, box)
     for eye in warp.eyes:
         draw_eye(canvas, eye, warp.landmarks, pose.landmarks, float(drive.lids[eye.side]), maps)
     draw_mouth(canvas, warp.mouth, warp.local, pose.landmarks, pose.rotation, pose.centre, drive.scale)
