@@ -26,6 +26,9 @@ def make_frame(shapes: Mapping[str, Shape], dtypes: Mapping[str, np.dtype[Any]],
         # Fine texture, which aliases where a crop is not averaged.
         feeds["background"] = 0.5 * (feeds["background"] + rng.random(shapes["background"], dtype=np.float32))
         feeds["grid"], feeds["overlay"] = _grid(size), _overlay(size)
+        rows, columns = (np.hanning(n) for n in shapes["light"][2:])
+        feeds["light"] = (0.5 * feeds["light"] - 0.25) * np.outer(rows, columns)
+        feeds["light_place"] = np.array([[2.0, 1.6], [0.1, -0.2]])
         feeds["matrices"] = _matrices(size)
         feeds["inverses"] = np.stack([_invert(m) for m in feeds["matrices"]])
         for name in [n for n in shapes if n.endswith("_feather")]:

@@ -5,6 +5,8 @@ Inputs, float32 unless said (H = W = size; px have their centres at integers):
 - person (1, 4, H, W) premultiplied RGBA 0..1, background (1, 3, H, W) RGB 0..1, mouth_own (1, 3, 96, 128),
   eyes_own (2, 3, 64, 64), face_own (1, 3, 64, 64) RGB 0..1: the portrait, given once;
 - grid (1, H, W, 2): where each pixel of the person comes from, x y, -1..1 between the centres of the first and last px;
+- light (1, 1, 160, 160): by how much (0.1: a tenth) the person's skin gets brighter, and light_place (2, 2): what the
+  grid is multiplied by, x y, and what is added then, to find the place in it, -1..1; beyond it nothing changes;
 - overlay (1, H, W, 4) uint8 RGBA, straight alpha: eyes and mouth as the CPU drew them, 0 elsewhere;
 - matrices (4, 2, 3): crop px to picture px of mouth, left eye, right eye, face; inverses (4, 2, 3): the other way;
 - mouth_guide (1, G, 96, 128), eyes_guide (2, G, 64, 64), face_guide (1, G, 64, 64): the drawn guides, -1..1;
@@ -30,6 +32,9 @@ SIZES = (512, 1024)
 # Crop -> (height, width, samples per crop px along each axis, 512 px picture): a crop px covers that much of the
 # picture, so that many samples are averaged or fine texture would alias.
 CROPS = {"mouth": (96, 128, 1), "eyes": (64, 64, 1), "face": (64, 64, 4)}
+# Points of the light along each side; how much faster dark channels lose, and from where on bright ones gain less.
+LIGHT = 160
+_DEEPENS, _BRIGHT = 0.45, 127 / 255
 _AFFINE_ROWS = {"mouth": (0, 1), "eyes": (1, 3), "face": (3, 4)}
 
 
@@ -83,12 +88,12 @@ def _centres(count: int, samples: int = 1) -> Array:
 
 
 def _warp(g: _Graph, size: int) -> tuple[str, str]:
-    """Person through the grid over the background, folds softened, then the drawn layers: (1, 3, H, W), 0..1, and the
-    person's coverage (1, 1, H, W)."""
+    """Person through the grid over the background, folds softened, skin lit, then the drawn layers: (1, 3, H, W), 0..1,
+    and the person's coverage (1, 1, H, W)."""
     # Cubic keeps fine texture sharp; as on the CPU, a large picture has pixels to spare.
     person = g.sample("person", "grid", "cubic" if size <= 720 else "linear")
     person = g.node("Clip", person, g.constant(0.0), g.constant(1.0))
-    person = _soften_folds(g, person, size)
+    person = _light(g, _soften_folds(g, person, size))
     alpha = g.cut(person, 3, 4, 1)
     rest = g.node("Sub", g.constant(1.0), alpha)
     image = g.node("Add", g.cut(person, 0, 3, 1), g.node("Mul", "background", rest))
@@ -119,6 +124,20 @@ def _soften_folds(g: _Graph, person: str, size: int) -> str:
     around = g.node("Sum", *(shift(person, dy, dx) for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0))))
     mean = g.node("Div", g.node("Add", around, g.node("Add", person, person)), g.constant(6.0))
     return g.node("Add", person, g.node("Mul", near, g.node("Sub", mean, person)))
+
+
+def _light(g: _Graph, person: str) -> str:
+    """Make the skin brighter or darker, as `shade` of didlive.generate.raster does on the CPU."""
+    scale, shift = (g.node("Reshape", g.cut("light_place", i, i + 1, 0), g.ints(1, 1, 1, 2)) for i in (0, 1))
+    more = g.sample("light", g.node("Add", g.node("Mul", "grid", scale), shift), padding="zeros")
+    colour, alpha, one = g.cut(person, 0, 3, 1), g.cut(person, 3, 4, 1), g.constant(1.0)
+    most = g.node("ReduceMax", colour, g.ints(1), keepdims=1)
+    room = g.node("Min", one, g.node("Mul", g.node("Sub", one, most), g.constant(1 / (1 - _BRIGHT))))
+    more = g.node("Min", more, g.node("Mul", more, room))
+    share = g.node("Div", colour, g.node("Max", most, g.constant(1 / 255)))
+    own = g.node("Add", one, g.node("Mul", g.constant(_DEEPENS), g.node("Sub", one, share)))
+    lit = g.node("Mul", colour, g.node("Add", one, g.node("Mul", more, own)))
+    return g.node("Concat", g.node("Max", g.node("Min", lit, alpha), g.constant(0.0)), alpha, axis=1)
 
 
 def _shifted(g: _Graph, x: str, dy: int, dx: int, size: int) -> str:
@@ -170,7 +189,8 @@ def inputs(refiner: Mapping[str, tuple[int, ...]], size: int) -> dict[str, tuple
     inputs of the refiner."""
     shapes: dict[str, tuple[int, ...]] = {
         "person": (1, 4, size, size), "background": (1, 3, size, size), "grid": (1, size, size, 2),
-        "overlay": (1, size, size, 4), "matrices": (4, 2, 3), "inverses": (4, 2, 3),
+        "light": (1, 1, LIGHT, LIGHT), "light_place": (2, 2), "overlay": (1, size, size, 4),
+        "matrices": (4, 2, 3), "inverses": (4, 2, 3),
     }  # fmt: skip
     for name, (height, width, _) in CROPS.items():
         count, channels = refiner[name][:2]

@@ -93,7 +93,7 @@ def test_glasses_that_stick_out_are_taken_off_where_the_other_side_shows_nothing
         person[far is worn] = np.full((*cover.shape, 4), 255, np.uint8)
         box = far_box(far, vertices, rotation, cover.shape)
         assert box is not None
-        layer = lay_far_side(far, vertices, rotation, person[far is worn], box)
+        layer = lay_far_side(far, vertices, rotation, person[far is worn], box, None)
         assert layer is not None and layer.shape[:2] == person[far is worn][box].shape[:2]
         assert layer[:, :, 3].max() > 150
     assert (person[False] == 255).all() and person[True].min() < 220

@@ -16,6 +16,7 @@ TRAININGS = {
     "refiner": "didlive.cli.training:REFINER",
     "export": "didlive.cli.training:EXPORT",
     "judge": "didlive.cli.training:JUDGE",
+    "wrinkles": "didlive.cli.training:WRINKLES",
     "voice": "didlive.cli.train_voice:VOICE",
 }
 

@@ -175,9 +175,28 @@ def _judge(args: argparse.Namespace) -> int:
     return 0
 
 
+def _wrinkles_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("corpus", type=Path, help="what `prepare` made")
+    parser.add_argument("--out", type=Path, default=Path("wrinkles.npz"))
+
+
+def _wrinkles(args: argparse.Namespace) -> int:
+    from ..training.corpus import load_corpus
+    from ..training.wrinkles import cross_validate, learn, read_lessons, save
+
+    layout, lessons = read_lessons(load_corpus(args.corpus), _Bar("pictures").count)
+    score = cross_validate(layout, lessons)
+    save(learn(layout, lessons), args.out)
+    print(f"{args.out}: {len(lessons)} people. {score.pictures} pictures of people left out: the skin's brightness "
+          f"changes by {100 * score.change:.2f} %, {100 * score.left:.2f} % without what was foretold; "
+          f"{100 * score.explained:.0f} % of the variance")
+    return 0
+
+
 PREPARE = Command("track and cut out the portraits and clips of a corpus", _prepare_options, _prepare)
 SAMPLES = Command("make training samples out of a prepared corpus", _samples_options, _samples)
 IDENTITY = Command("train the identity encoder", _identity_options, _identity)
 REFINER = Command("train one region of the refiner", _refiner_options, _refiner)
 EXPORT = Command("write the trained refiner as ONNX", _export_options, _export)
+WRINKLES = Command("learn what expressions do to the light on the skin", _wrinkles_options, _wrinkles)
 JUDGE = Command("compare refiner and plain warp on people never trained on", _judge_options, _judge)

@@ -12,6 +12,7 @@ from ..geometry import BROWS, OVAL, HeadLocal, mirror_index, tessellation
 from ..types import F32, U8
 from .mesh import FACE_POINTS, HeadMesh, smoothstep
 from .raster import Box, fade, rasterise
+from .wrinkles import Light
 
 # A point is replaced when it faces the camera less than the first of these (cosine), wholly from the second on, and
 # when its mirror image faces it more than it does by the third, wholly by the fourth.
@@ -107,9 +108,10 @@ def far_box(far: FarSide | None, vertices: F32, turned: F32, shape: tuple[int, .
     return (slice(low[1], high[1]), slice(low[0], high[0])) if (high - low >= 2).all() else None
 
 
-def lay_far_side(far: FarSide | None, vertices: F32, turned: F32, person: U8, box: Box | None) -> U8 | None:
+def lay_far_side(far: FarSide | None, vertices: F32, turned: F32, person: U8, box: Box | None,
+                 light: Light | None) -> U8 | None:
     """Return (h, w, 4) premultiplied RGBA, what goes over the person in its `far_box`, and take glasses that stick out
-    there off `person` (H, W, 4); None where there is no box."""
+    there off `person` (H, W, 4); None where there is no box. light: what an expression does to the skin's."""
     if far is None or box is None:
         return None
     part, shown = person[box], far.shown(turned)
@@ -120,6 +122,9 @@ def lay_far_side(far: FarSide | None, vertices: F32, turned: F32, person: U8, bo
     order = np.argsort(-depth, kind="stable").astype(np.int32)
     rasterise(np.ascontiguousarray(points), far.uv, far.triangles, order, map_x, map_y)
     layer = np.asarray(cv2.remap(far.layer, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.uint8)
+    if light is not None:
+        # It comes from the near side, and shows what that does.
+        light.fall(layer, map_x, map_y, (slice(0, layer.shape[0]), slice(0, layer.shape[1])))
     if far.gone is not None:
         gone = cv2.remap(far.gone, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         rest = np.ascontiguousarray(part)

@@ -9,6 +9,9 @@ import numpy as np
 
 from ..types import F32, U8
 
+# How much faster a channel of the skin loses that is darker than the brightest one (measured: 0.26 to 0.64).
+DEEPENS = 0.45
+_INVERSE = (1 / np.maximum(np.arange(256), 1)).astype(np.float32)
 # Rows and columns of a picture.
 Box = tuple[slice, slice]
 
@@ -164,3 +167,28 @@ def add_residuals(out: U8, face: F32, mouth: F32, left: F32, right: F32, inverse
                 out[y, x, 0] = min(255, max(0, int(out[y, x, 0] + r + 0.5)))
                 out[y, x, 1] = min(255, max(0, int(out[y, x, 1] + g + 0.5)))
                 out[y, x, 2] = min(255, max(0, int(out[y, x, 2] + b + 0.5)))
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def shade(layer: U8, change: F32, map_x: F32, map_y: F32, corner: tuple[int, int],
+          box: tuple[int, int, int, int]) -> None:
+    """Make the colours of a premultiplied RGBA `layer` (h, w, 4) brighter by the `change` (H, W; 0.1: a tenth) of where
+    they come from, in place, inside the box (y0, y1, x0, x1). map_x, map_y: (h, w) px; corner: px (x, y) of change[0,
+    0]; beyond it nothing changes. c becomes c + change * c * (1 + DEEPENS * (1 - c / the brightest channel)), since
+    skin loses blue before red; what is bright already has little room to become brighter."""
+    rows, columns = change.shape
+    half, one, x0, y0 = np.float32(0.5), np.float32(1), np.float32(corner[0]), np.float32(corner[1])
+    for y in range(box[0], box[1]):
+        for x in range(box[2], box[3]):
+            u, v = map_x[y, x] - x0 + half, map_y[y, x] - y0 + half
+            if u < 0 or v < 0 or u >= columns or v >= rows:
+                continue
+            r, g, b = np.float32(layer[y, x, 0]), np.float32(layer[y, x, 1]), np.float32(layer[y, x, 2])
+            most = max(max(r, g), b)
+            more = change[int(v), int(u)]
+            more = min(more, more * min(one, (np.float32(255) - most) * np.float32(1 / 128)))
+            gain, bend = one + more * np.float32(1 + DEEPENS), more * np.float32(DEEPENS) * _INVERSE[int(most)]
+            top = np.float32(layer[y, x, 3]) + half
+            layer[y, x, 0] = np.uint8(min(top, r * (gain - bend * r) + half))
+            layer[y, x, 1] = np.uint8(min(top, g * (gain - bend * g) + half))
+            layer[y, x, 2] = np.uint8(min(top, b * (gain - bend * b) + half))

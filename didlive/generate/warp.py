@@ -16,7 +16,8 @@ from .glasses import find_rims, stiffness
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
 from .mouth import Mouth, draw_mouth, paint_lips, prepare_mouth
-from .raster import over, put_over, rasterise, soften_folds
+from .raster import Box, over, put_over, rasterise, soften_folds
+from .wrinkles import Light, Wrinkles, prepare_wrinkles
 
 CUBIC_UP_TO_PX = 720 * 720
 SMILES = [SHAPE_INDEX["mouthSmileLeft"], SHAPE_INDEX["mouthSmileRight"]]
@@ -36,6 +37,7 @@ class WarpSource:
     eyes: tuple[Eye, Eye]
     mouth: Mouth
     far: FarSide | None
+    wrinkles: Wrinkles | None
     identity_x: F32
     identity_y: F32
     uv: F32
@@ -70,7 +72,8 @@ class WarpGenerator:
         mouth = prepare_mouth(crop, landmarks, local, white, smile)
         identity_x, identity_y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
         far = prepare_far_side(painted, matte.person[matte.above:, :, 3], local, mesh, rims is not None)
-        return WarpSource(portrait, x, y, landmarks, local, mesh, matte, eyes, mouth, far, identity_x, identity_y,
+        return WarpSource(portrait, x, y, landmarks, local, mesh, matte, eyes, mouth, far,
+                          prepare_wrinkles(painted, landmarks, local), identity_x, identity_y,
                           np.ascontiguousarray(mesh.rest[:, :2]))
 
     def generate(self, source: WarpSource, drive: Drive) -> Patch:
@@ -81,8 +84,11 @@ class WarpGenerator:
         map_x, map_y = source.identity_x.copy(), source.identity_y.copy()
         vertices = draw_mesh(source, target, turned, centre, drive.scale, (map_x, map_y))
         person = moved_person(source, map_x, map_y)
+        light = skin_light(source, target, turned, centre, drive.scale)
+        if light is not None:
+            light.fall(person, map_x, map_y, face_box(target, person.shape))
         box = far_box(source.far, vertices, turned, person.shape)
-        far = lay_far_side(source.far, vertices, turned, person, box)
+        far = lay_far_side(source.far, vertices, turned, person, box, light)
         image = np.empty_like(source.matte.background)
         over(person, source.matte.background, image)
         if far is not None and box is not None:
@@ -101,6 +107,21 @@ def moved_person(source: WarpSource, map_x: F32, map_y: F32) -> U8:
     person = np.asarray(cv2.remap(source.matte.person, map_x, rows, method, borderMode=cv2.BORDER_REPLICATE), np.uint8)
     soften_folds(person, map_x, map_y)
     return person
+
+
+def skin_light(source: WarpSource, target: F32, turned: F32, centre: F32, scale: float) -> Light | None:
+    """Return what the light on the skin does for the target landmarks (478, 3) px of the crop; None for nothing."""
+    if source.wrinkles is None:
+        return None
+    shape = ((target - centre) @ turned) / (source.local.scale * scale)
+    return source.wrinkles.light(shape.astype(np.float32))
+
+
+def face_box(target: F32, shape: tuple[int, ...]) -> Box:
+    """Return the rows and columns of a picture of `shape` that the landmarks cover."""
+    low = np.clip(np.floor(target[:, :2].min(0)).astype(int), 0, [shape[1], shape[0]])
+    high = np.clip(np.ceil(target[:, :2].max(0)).astype(int) + 1, 0, [shape[1], shape[0]])
+    return slice(low[1], high[1]), slice(low[0], high[0])
 
 
 def draw_mesh(source: WarpSource, target: F32, turned: F32, centre: F32, scale: float, maps: tuple[F32, F32]) -> F32:

@@ -19,7 +19,8 @@ from .far_side import far_box, lay_far_side
 from .mouth import draw_mouth
 from .raster import Box, put_over
 from .refine import RefineGenerator, RefineSource, feathers, find_gates, without_colour
-from .warp import WarpSource, draw_mesh, moved_person
+from .warp import WarpSource, draw_mesh, moved_person, skin_light
+from .wrinkles import GRID, Light
 
 # How far lashes and lid edges reach around an eye, in eye widths.
 EYE_REACH = 0.35
@@ -108,7 +109,8 @@ def frame_inputs(source: WholeSource, drive: Drive) -> dict[str, np.ndarray]:
     pose = pose_of(drive, warp)
     map_x, map_y = source.x.copy(), source.y.copy()
     vertices = draw_mesh(warp, pose.landmarks, pose.rotation, pose.centre, drive.scale, (map_x, map_y))
-    canvas, boxes = _draw_layers(warp, pose, drive, (map_x, map_y), vertices)
+    light = skin_light(warp, pose.landmarks, pose.rotation, pose.centre, drive.scale)
+    canvas, boxes = _draw_layers(warp, pose, drive, (map_x, map_y), vertices, light)
     overlay = np.zeros((1, size, size, 4), np.uint8)
     for rows, columns in boxes:
         overlay[0, rows, columns, :3] = canvas[rows, columns]
@@ -118,12 +120,23 @@ def frame_inputs(source: WholeSource, drive: Drive) -> dict[str, np.ndarray]:
     mouth, left, right, face = feathers(seen, find_gates(seen))
     grid = np.stack([map_x, map_y + np.float32(warp.matte.above)], -1)[None]
     return {
-        "grid": grid * np.float32(2 / (size - 1)) - np.float32(1), "overlay": overlay,
+        "grid": grid * np.float32(2 / (size - 1)) - np.float32(1), "overlay": overlay, **_light(light, warp, size),
         "matrices": np.stack(seen.matrices),
         "inverses": np.stack([cv2.invertAffineTransform(m) for m in seen.matrices]).astype(np.float32),
         "mouth_feather": mouth[None, None], "eyes_feather": np.stack([left, right])[:, None],
         "face_feather": face[None, None], **_guides(seen),
     }  # fmt: skip
+
+
+def _light(light: Light | None, warp: WarpSource, size: int) -> dict[str, F32]:
+    if light is None or warp.wrinkles is None:
+        return {"light": np.zeros((1, 1, GRID, GRID), np.float32), "light_place": np.zeros((2, 2), np.float32)}
+    # From px of the person to -1..1 over the points of the light; the grid's own -1..1 is over the px.
+    corner = warp.wrinkles.corner + np.array([0, warp.matte.above], np.float32)
+    span = (GRID - 1) * warp.wrinkles.step
+    scale = (size - 1) / span
+    place = np.stack([scale, scale - 2 * corner / span - 1]).astype(np.float32)
+    return {"light": light.change[None, None], "light_place": place}
 
 
 def _guides(seen: Views) -> dict[str, F32]:
@@ -136,7 +149,7 @@ def _unit(levels: U8) -> F32:
 
 
 def _draw_layers(warp: WarpSource, pose: Pose, drive: Drive, maps: tuple[F32, F32],
-                 vertices: F32) -> tuple[U8, list[Box]]:
+                 vertices: F32, light: Light | None) -> tuple[U8, list[Box]]:
     """Return (h, w, 3), which has the warp and all that is drawn over it only in the boxes that come with it."""
     h, w = warp.identity_x.shape
     canvas, person = np.zeros((h, w, 3), np.uint8), np.zeros((h, w, 4), np.uint8)
@@ -144,7 +157,9 @@ def _draw_layers(warp: WarpSource, pose: Pose, drive: Drive, maps: tuple[F32, F3
     boxes = [*_boxes(pose.landmarks, (w, h)), *([] if box is None else [box])]
     for rows, columns in boxes:
         person[rows, columns] = moved_person(warp, *(np.ascontiguousarray(m[rows, columns]) for m in maps))
-    far = lay_far_side(warp.far, vertices, pose.rotation, person, box)
+        if light is not None:
+            light.fall(person, *maps, (rows, columns))
+    far = lay_far_side(warp.far, vertices, pose.rotation, person, box, light)
     for rows, columns in boxes:
         canvas[rows, columns] = warp.matte.background[rows, columns]
         put_over(np.ascontiguousarray(person[rows, columns]), canvas, (rows, columns))

@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 import pytest
 
-from didlive.generate.raster import over, soften_folds
+from didlive.generate.raster import over, shade, soften_folds
 from engines.engine import Array
 from engines.golden import make_frame
-from engines.graph import CROPS, SIZES, generator, inputs
+from engines.graph import CROPS, LIGHT, SIZES, generator, inputs
 from engines.ort import open_ort
 from engines.quantise import halve
 
@@ -29,6 +29,10 @@ def by_hand(refiner: bytes, feeds: dict[str, Array], size: int) -> np.ndarray:
     method = cv2.INTER_CUBIC if size <= 720 else cv2.INTER_LINEAR
     person = cv2.remap(person, map_x, map_y, method, borderMode=cv2.BORDER_REPLICATE)
     soften_folds(person, map_x, map_y)
+    scale, shift = feeds["light_place"]
+    y, x = np.mgrid[0:size, 0:size] * np.float32(2 / (size - 1)) - np.float32(1)
+    x, y = (((scale[i] * at + shift[i] + 1) * (LIGHT - 1) / 2).astype(np.float32) for i, at in ((0, x), (1, y)))
+    shade(person, cv2.remap(feeds["light"][0, 0], x, y, cv2.INTER_LINEAR), map_x, map_y, (0, 0), (0, size, 0, size))
     image, alpha = np.empty((size, size, 3), np.uint8), person[:, :, 3:]
     over(person, np.round(feeds["background"][0].transpose(1, 2, 0) * 255).astype(np.uint8), image)
     share = feeds["overlay"][0, ..., 3:] / 255
@@ -83,7 +87,7 @@ def test_every_gridsample_is_float32(refiner: bytes) -> None:
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(generator(halve(refiner), 512)))
     kinds = {v.name: v.type.tensor_type.elem_type for v in [*model.graph.value_info, *model.graph.input]}
     samplers = [node for node in model.graph.node if node.op_type == "GridSample"]
-    assert len(samplers) == 1 + 3 + 4
+    assert len(samplers) == 2 + 3 + 4
     for node in samplers:
         assert {kinds[name] for name in (*node.input, *node.output)} == {onnx.TensorProto.FLOAT}
 
