@@ -33,6 +33,8 @@ NOSTRILS = np.array([98, 97, 2, 326, 327, 294, 278, 1, 48, 64])
 GRID = 160
 # Natural logarithm of the strongest change.
 STRONGEST = 0.6
+# A face whose moves are this share of their reach (RMS) folds in proportion.
+HALF = 0.5
 # A change that is nowhere larger than this is none: half a level of grey.
 UNSEEN = 0.004
 # A face whose skin hardly varies in brightness (natural logarithm, structures of 2 to 8 mm, the flattest quarter) is
@@ -44,8 +46,8 @@ FLAT, SHADED = 0.007, 0.011
 class Maps:
     """What was learned, on a flattened face.
 
-    maps: (MOVES, S, S) natural logarithm of the change of brightness per unit of each move. reach: (MOVES,) how far
-    people moved: nothing is known beyond. layout: (468, 2) px of the maps, where the landmarks lie.
+    maps: (MOVES, S, S) natural logarithm of the change of brightness per unit of each `folding`. reach: (MOVES,) how
+    far people moved: nothing is known beyond. layout: (468, 2) px of the maps, where the landmarks lie.
     """
 
     maps: F32
@@ -65,8 +67,7 @@ class Wrinkles:
 
     def light(self, shape: F32) -> Light | None:
         """Return what the light does when the head-local landmarks become `shape` (478, 3); None for nothing."""
-        reach = learned().reach
-        change = np.tensordot(np.clip(moves(shape) - self.rest, -reach, reach), self.maps, 1)
+        change = np.tensordot(folding(moves(shape) - self.rest, learned().reach), self.maps, 1)
         if np.abs(change).max() < UNSEEN:
             return None
         change = np.expm1(STRONGEST * np.tanh(change / STRONGEST)).astype(np.float32)
@@ -119,6 +120,14 @@ def moves(shape: F32) -> F32:
     return np.tensordot(_sums(), shape[:, :2], 2).astype(np.float32)
 
 
+def folding(moved: F32, reach: F32) -> F32:
+    """Return how much moves (..., MOVES) fold the skin: small ones less than in proportion (they hardly do, and half of
+    them is the tracker's noise), none more than within `reach`."""
+    within = np.clip(moved, -reach, reach)
+    size = np.sqrt(np.mean((within / reach) ** 2, axis=-1, keepdims=True))
+    return (within * 2 * size / (size + HALF)).astype(np.float32)
+
+
 def flatten(image: U8, points: F32, layout: F32, size: int) -> F32:
     """Return (size, size), the natural logarithm of the brightness of a face, laid out flat: landmarks (468, 2) px of
     the picture `image` (H, W, 3) come to lie at `layout` (468, 2) px. What is not face has the picture's corner."""
@@ -148,10 +157,9 @@ def prepare_wrinkles(crop: U8, landmarks: F32, local: HeadLocal) -> Wrinkles | N
     corner, step = points.min(0), np.ptp(points, axis=0) / (GRID - 1)
     x, y = _lay((points - corner) / step, known.layout, GRID)
     maps = np.stack([np.asarray(cv2.remap(m, x, y, cv2.INTER_LINEAR)) for m in known.maps])
-    made = Wrinkles((strength * maps).astype(np.float32), corner, step.astype(np.float32), moves(local.shape))
-    # Once, on nothing: the loop behind it is not compiled in a show.
-    made.light(local.shape + 1).fall(np.zeros((1, 1, 4), np.uint8), x, y, (slice(0, 0), slice(0, 0)))
-    return made
+    # Once, on nothing: it is not compiled in a show.
+    shade(np.zeros((1, 1, 4), np.uint8), x, x, y, (0, 0), (0, 0, 0, 0))
+    return Wrinkles((strength * maps).astype(np.float32), corner, step.astype(np.float32), moves(local.shape))
 
 
 def _shading(flat: F32, known: Maps) -> float:

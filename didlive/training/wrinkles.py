@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import BadInput
 from ..generate.mesh import FACE_POINTS, smoothstep
-from ..generate.wrinkles import MOVES, NOSTRILS, SIDES, Maps, flatten, moves
+from ..generate.wrinkles import MOVES, NOSTRILS, SIDES, Maps, flatten, folding, moves
 from ..geometry import (
     BROW_SETS,
     EYE_RINGS,
@@ -146,8 +146,10 @@ def learn(layout: F32, lessons: list[Lesson]) -> Maps:
     # The left half of the face learns from its own moves and those of the middle; the right one is its mirror image, as
     # the lessons are. Nobody here smiled with one half: what each does could not be told apart.
     own = np.delete(np.arange(seen.shape[1]), RIGHT)
-    spread = seen[:, own].std(0) + 1e-6
-    known = seen[:, own] / spread * weight
+    reach = np.percentile(np.abs(seen[:, :MOVES]), REACH, axis=0).astype(np.float32) + np.float32(1e-6)
+    known = np.concatenate([folding(seen[:, :MOVES], reach), seen[:, MOVES:]], 1)[:, own]
+    spread = known.std(0) + 1e-6
+    known = known / spread * weight
     found = np.linalg.solve(known.T @ known + RIDGE * np.eye(len(own)), known.T @ changes) / spread[:, None]
     side = smoothstep((0.5 - (np.arange(SIZE) + 0.5) / SIZE) / (2 * MIDLINE) + 0.5).astype(np.float32)
     skin = skin_of(layout)
@@ -157,7 +159,7 @@ def learn(layout: F32, lessons: list[Lesson]) -> Maps:
     for k, half in zip(own[own < MOVES], left, strict=False):
         maps[k] += half
         maps[k + 1 if k in LEFT else k] += half[:, ::-1]
-    return Maps(maps, np.percentile(np.abs(seen[:, :MOVES]), REACH, axis=0).astype(np.float32), layout)
+    return Maps(maps, reach, layout)
 
 
 def cross_validate(layout: F32, lessons: list[Lesson]) -> Score:
@@ -170,9 +172,8 @@ def cross_validate(layout: F32, lessons: list[Lesson]) -> Score:
             continue
         maps = learn(layout, others)
         for lesson in lessons[k::FOLDS]:
-            asked = np.clip(lesson.moves[:, :MOVES], -maps.reach, maps.reach)
-            left = lesson.changes - np.tensordot(asked, maps.maps, 1)
-            count += len(asked)
+            left = lesson.changes - np.tensordot(folding(lesson.moves[:, :MOVES], maps.reach), maps.maps, 1)
+            count += len(left)
             total += [(np.abs(a) ** p * skin).sum() / skin.sum() for p in (1, 2) for a in (lesson.changes, left)]
     change, left, all_of_it, rest = total / max(count, 1)
     return Score(count // 2, change, left, 1 - rest / max(all_of_it, 1e-9))

@@ -101,7 +101,7 @@ def test_the_command_learns_the_folds_of_a_smile(people: Path, weak_ridge: None,
     # The corner of the mouth goes up: beside it the skin changes, the forehead does not.
     x, y = np.round(layout[206]).astype(int)
     beside, forehead = np.abs(fold[y - 12:y + 13, x - 12:x + 13]).mean(), np.abs(fold[20:50, 80:112]).mean()
-    assert beside > 0.01 and beside > 2 * forehead
+    assert beside > 0.004 and beside > 2 * forehead
 
 
 def test_nobody_with_two_pictures_is_an_error(corpus: Corpus):
