@@ -14,7 +14,7 @@ from PIL import Image
 
 from didlive.actor import watching
 from didlive.demo import demo_portrait
-from didlive.generate.eyes import edge_above, paint_out, polygon_mask, prepare_eye
+from didlive.generate.eyes import _under_lashes, edge_above, paint_out, polygon_mask, prepare_eye
 from didlive.generate.warp import WarpGenerator
 from didlive.geometry import BROWS, EYE_LOWER, EYE_RINGS, EYE_UPPER, SHAPE_INDEX
 from didlive.motion import measure, to_motion
@@ -80,6 +80,20 @@ def test_a_lid_turns_into_the_shadow_above_it(portrait: Portrait):
         reach = edge_above(landmarks, side, None) * distance(landmarks[:, :2], int(ring[0]), int(ring[8]))
         top, middle, edge = (painted[int(y - share * reach), int(x), 0] for share in (0.9, 0.45, 0.0))
         assert abs(top - 110) < 15 and top < middle < edge and edge > 155
+
+
+def test_a_shut_eye_shows_its_lashes_from_corner_to_corner():
+    """Dark along the lids, soft below, nothing on the lid above; in the skin's own colour, and grey skin stays grey."""
+    ring = np.array([[20 + 5 * k, 30] for k in range(9)] + [[60 - 5 * k, 30.1] for k in range(1, 8)], np.float32)
+    for colour in ((200, 150, 120), (140, 140, 140)):
+        skin = np.full((60, 80, 3), colour, np.float32)
+        share = (_under_lashes(skin, ring, np.ones((60, 80), np.float32)) / skin).astype(np.float64)
+        line, below, far, above = (share[y, 24:57, 0] for y in (30, 33, 55, 24))
+        assert line.max() < 0.72 and (line < below).all() and (below < far).all() and far.min() > 0.98
+        assert above.min() > 0.98 and share[30, 5, 0] == share[30, 75, 0] == 1
+        assert (share[30, 40, 0] > share[30, 40, 2]) == (colour[0] != colour[2])
+    unseen = _under_lashes(skin, ring, np.zeros((60, 80), np.float32))
+    np.testing.assert_array_equal(unseen, skin)
 
 
 def test_brows_are_never_painted_out(portrait: Portrait):

@@ -12,7 +12,8 @@ from ..geometry import BROW_SETS, EYE_CORNERS, EYE_RINGS, IRISES
 from ..types import F32, U8
 from .glasses import Rims, eye_width
 from .holes import fill_holes
-from .raster import blend, rasterise
+from .mesh import smoothstep
+from .raster import DEEPENS, blend, rasterise
 
 OVERSAMPLE = 4
 
@@ -62,6 +63,12 @@ FOLD_FRAMED = 0.85
 # What stays of the lid edge when the lid is closed: dark pixels up to this far from it, in eye widths.
 # The line where lids meet is darker than their skin by at least this share.
 LASH, LASH_LINE, LASH_LEAST = 0.065, 0.9, 0.55
+# An eye that is open by less than this shows its lashes from above: how much they and their shadow darken the skin
+# below the lid, and how far they reach down and up, in eye widths (from 82 shut eyes of clips beside drawn ones).
+SHUT, UNDER_LASHES, OVER_LASHES = 0.4, (0.38, 0.12), 0.03
+# Lids turn away from the light towards the corners of the eye: by how much they are darker there, and from where on, in
+# half eye widths from the middle.
+TURNS_AWAY, ROUND_FROM = 0.22, 0.4
 _RING = 16
 _BAND_TRIANGLES = np.array([t for i in range(_RING) for t in (
     (i, _RING + i, (i + 1) % _RING), ((i + 1) % _RING, _RING + i, _RING + (i + 1) % _RING))], dtype=np.int32)
@@ -162,6 +169,8 @@ def _lid_skin(image: U8, ring: F32, edge: float, framed: bool, at: tuple[int, in
     lid = lid * np.maximum(1, LID_LIGHT * low.sum(2, keepdims=True) / np.maximum(lid.sum(2, keepdims=True), 1))
     # Up to the fold it turns into the skin there, without an edge where the drawn skin ends.
     lid = lid + above * above * (3 - 2 * above) * (high - lid)
+    round_off = TURNS_AWAY * smoothstep((np.abs(2 * x - 1) - ROUND_FROM) / (1 - ROUND_FROM))[:, :, None]
+    lid = lid * (1 - round_off * (1 - above) * (1 - below))
     return np.clip(lid + below * (low - lid), 0, 255).astype(np.float32)
 
 
@@ -311,7 +320,30 @@ def draw_eye(out: U8, eye: Eye, source: F32, target: F32, opening: float, maps: 
         # Two lid edges meet in one line: without the eyeball between them nothing else smooths it.
         edge = cv2.GaussianBlur(edge, (0, 0), 0.5 + 0.5 * (1 - opening / 0.4))
     region = out[y0:y1, x0:x1]
-    region[:] = np.clip(region + edge * (seen * (1 - mask))[:, :, None] + 0.5, 0, 255).astype(np.uint8)
+    lit = (region + edge * (seen * (1 - mask))[:, :, None]).astype(np.float32)
+    if opening < SHUT:
+        lit = _under_lashes(lit, ring - [x0, y0], seen * np.float32(1 - max(opening, 0) / SHUT))
+    region[:] = np.clip(lit + 0.5, 0, 255).astype(np.uint8)
+
+
+def _under_lashes(skin: F32, ring: F32, share: F32) -> F32:
+    """Return skin (h, w, 3) with the lashes of a shut eye and their shadow on it, as far as `share` (h, w) says."""
+    axis = ring[8] - ring[0]
+    width = float(np.linalg.norm(axis))
+    if width < 4:
+        return skin
+    along = axis / width
+    down = np.array([-along[1], along[0]])
+    y, x = np.mgrid[0:skin.shape[0], 0:skin.shape[1]].astype(np.float32)
+    dx, dy = x - ring[0, 0], y - ring[0, 1]
+    u = (dx * along[0] + dy * along[1]) / width
+    order = np.argsort((ring[:9] - ring[0]) @ along)
+    line = np.interp(u, ((ring[:9] - ring[0]) @ along / width)[order], ((ring[:9] - ring[0]) @ down / width)[order])
+    below = (dx * down[0] + dy * down[1]) / width - line
+    dark = np.where(below > 0, np.exp(-below / UNDER_LASHES[1]), np.exp(below / OVER_LASHES))
+    dark = UNDER_LASHES[0] * dark * np.clip(np.minimum(u, 1 - u) / 0.08 + 1, 0, 1) * share
+    most = np.maximum(skin.max(2, keepdims=True), 1)
+    return (skin * (1 - dark[:, :, None] * (1 + DEEPENS * (1 - skin / most)))).astype(np.float32)
 
 
 def _draw_ball(out: U8, eye: Eye, matrix: F32, target: F32, ring: F32, mask: F32, at: tuple[int, int],
