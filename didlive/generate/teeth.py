@@ -59,7 +59,7 @@ def _arch_shares(teeth: Teeth, px_per_mm: float, upper: bool) -> F32:
     x_mm, y_mm = xx / scale - SPRITE_MM[0] / 2, (yy / scale - SPRITE_MM[1] / 2) * (-1.0 if upper else 1.0)
     # The smile arc: side teeth stand higher (upper) or lower (lower) in the picture.
     y_mm = y_mm - (0.0055 if upper else 0.003) * x_mm * x_mm
-    light = 1 - 0.62 * np.clip(np.abs(x_mm) / ARCH_HALF_MM, 0, 1) ** 2
+    light = 1 - 0.62 * np.clip(np.abs(x_mm) / ARCH_HALF_MM, 0, 1) ** 2.4
     gum = np.clip((y_mm - 5.0) / 1.0, 0, 1) * np.clip((16 - y_mm) / 1.0, 0, 1) * (np.abs(x_mm) < ARCH_HALF_MM)
     tooth = gum * light * 0.86 * 0.5
     lip, alpha = tooth.copy(), gum.astype(np.float32)

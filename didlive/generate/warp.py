@@ -7,15 +7,25 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..geometry import OVAL, SHAPE_INDEX, HeadLocal, angle_deg, head_box, head_local, head_rotation, portrait_landmarks
+from ..geometry import (
+    OVAL,
+    SHAPE_INDEX,
+    HeadLocal,
+    angle_deg,
+    head_box,
+    head_local,
+    head_rotation,
+    portrait_landmarks,
+)
 from ..types import F32, U8, Drive, Patch, Portrait
 from .crown import grow_crown
 from .eyes import Eye, draw_eye, paint_out, prepare_eye
 from .far_side import FarSide, far_box, lay_far_side, prepare_far_side
 from .glasses import find_rims, stiffness
+from .lip_line import LipLine, find_lip_line
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
-from .mouth import Mouth, draw_mouth, paint_lips, prepare_mouth
+from .mouth import Mouth, draw_mouth, is_open, paint_lips, prepare_mouth
 from .raster import Box, over, put_over, rasterise, soften_folds
 from .wrinkles import Light, Wrinkles, prepare_wrinkles
 
@@ -41,6 +51,7 @@ class WarpSource:
     identity_x: F32
     identity_y: F32
     uv: F32
+    lip_line: LipLine | None
 
 
 class WarpGenerator:
@@ -74,7 +85,8 @@ class WarpGenerator:
         far = prepare_far_side(painted, matte.person[matte.above:, :, 3], local, mesh, rims is not None)
         return WarpSource(portrait, x, y, landmarks, local, mesh, matte, eyes, mouth, far,
                           prepare_wrinkles(painted, landmarks, local), identity_x, identity_y,
-                          np.ascontiguousarray(mesh.rest[:, :2]))
+                          np.ascontiguousarray(mesh.rest[:, :2]),
+                          None if is_open(landmarks) else find_lip_line(crop, landmarks))
 
     def generate(self, source: WarpSource, drive: Drive) -> Patch:
         """Draw the crop for one drive."""
@@ -131,6 +143,8 @@ def draw_mesh(source: WarpSource, target: F32, turned: F32, centre: F32, scale: 
     vertices = pose_mesh(mesh, source.local, target, turned, centre, scale)
     away = min(angle_deg(turned, source.local.rotation) / TUCKED_DEG, 1.0)
     uv = (source.uv + away * mesh.tuck).astype(np.float32)
+    if source.lip_line is not None:
+        source.lip_line.part(uv, target)
     rasterise(np.ascontiguousarray(vertices[:, :2]), uv, mesh.triangles, _draw_order(mesh, vertices), *maps)
     return vertices
 

@@ -175,7 +175,7 @@ def _boxes(landmarks: F32, size: tuple[int, int]) -> Iterator[Box]:
     """Yield the rows and columns that the drawn eyes and mouth may touch, inside a picture of `size` (w, h)."""
     reaches = [(ring, EYE_REACH * float(np.linalg.norm(landmarks[a, :2] - landmarks[b, :2])) + 4)
                for ring, (a, b) in zip(EYE_RINGS, EYE_CORNERS, strict=True)]
-    for ring, reach in (*reaches, (LIPS_INNER, 5.0)):
+    for ring, reach in (*reaches, (LIPS_INNER, 9.0)):
         low = np.maximum(np.floor(landmarks[ring, :2].min(0) - reach), 0).astype(int)
         high = np.minimum(np.ceil(landmarks[ring, :2].max(0) + reach), size).astype(int)
         if (high - low >= 3).all():
