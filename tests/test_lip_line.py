@@ -85,8 +85,10 @@ def test_lips_that_stay_closed_are_as_they_were(portrait: Portrait, models: Path
     source = WarpGenerator().prepare(portrait)
     assert source.lip_line is not None
     sources = source.uv.copy()
-    source.lip_line.part(sources, source.landmarks)
+    points = source.landmarks.copy()
+    source.lip_line.part(sources, points)
     np.testing.assert_array_equal(sources, source.uv)
+    np.testing.assert_array_equal(points, source.landmarks)
 
 
 def test_lips_without_a_line_and_open_ones_have_none(portrait: Portrait, astronaut: Path):
@@ -110,3 +112,16 @@ def test_a_lip_is_stretched_evenly(portrait: Portrait):
     for columns in (COLUMNS_UPPER, COLUMNS_LOWER):
         asked, given = (np.linalg.norm(np.diff(p[columns, :2], axis=1), axis=2)[4] for p in (target, sources))
         np.testing.assert_allclose(given / given.sum(), asked / asked.sum(), atol=0.12)
+
+
+def test_no_lip_is_drawn_over_the_other(portrait: Portrait):
+    landmarks = portrait.face.landmarks
+    shift = np.zeros((9, 2), np.float32)
+    points = landmarks.copy()
+    points[COLUMNS_UPPER[:, 3], 1] -= 1
+    points[COLUMNS_LOWER, 1] += 8
+    # A row of the upper lip hangs over the opening.
+    points[COLUMNS_UPPER[:, 2], 1] = points[COLUMNS_UPPER[:, 3], 1] + 10
+    LipLine(shift, shift, landmarks[LIPS_INNER, :2]).part(np.ascontiguousarray(landmarks[:, :2], np.float32), points)
+    middle = COLUMNS_UPPER[4]
+    assert points[middle[2], 1] <= points[middle[3], 1] + 0.5

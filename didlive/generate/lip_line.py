@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..geometry import INNER_LOWER, INNER_UPPER, LIPS_INNER
+from ..geometry import INNER_LOWER, INNER_UPPER, LIPS_INNER, LIPS_OUTER
 from ..types import F32, U8
-from .own_teeth import lip_gap
+from .eyes import polygon_mask
+from .mesh import smoothstep
+from .own_teeth import box_around, lip_gap
 
 # The lips in columns of landmarks from the outer edge to the inner one, in the order of INNER_UPPER and INNER_LOWER.
 COLUMNS_UPPER = np.array([[185, 184, 183, 191], [40, 74, 42, 80], [39, 73, 41, 81], [37, 72, 38, 82], [0, 11, 12, 13],
@@ -25,6 +27,9 @@ PLACES, STEPS = 61, 41
 STIFF = 0.04
 # A line fainter than this share of the lips' brightness is none.
 FAINT = 0.08
+# Lips that are stretched upwards by more than the first of these are smoothed sideways, wholly from the second on, over
+# this share of the mouth's width.
+STRETCHED, CALM = (1.8, 4.0), 0.03
 # Lips are parted wholly when they are so much farther apart than in the portrait, in mouth widths.
 PARTED = 0.025
 
@@ -38,23 +43,44 @@ class LipLine:
     lower: F32
     ring: F32
 
-    def part(self, sources: F32, target: F32) -> None:
-        """Move, in place, where the landmarks of the lips come from (V, 2) px, as far as lips with the target landmarks
-        (478, 3) px are parted: the inner edges to the line, and what is between them and the outer ones so that each
-        lip is stretched evenly."""
-        share = self._parted(target[LIPS_INNER, :2])
+    def part(self, sources: F32, points: F32) -> None:
+        """Change, in place, where the landmarks of the lips come from (V, 2) px and where they are drawn (V, 3) px, as
+        far as the lips are parted there: the inner edges come from the line, what lies between them and the outer ones
+        so that each lip is stretched evenly; and nothing is drawn beyond a lip's inner edge, over the other lip."""
+        share = self._parted(points[LIPS_INNER, :2])
         if share == 0:
             return
         for columns, shift in ((COLUMNS_UPPER, self.upper), (COLUMNS_LOWER, self.lower)):
             outer, inner = sources[columns[:, 0]], sources[columns[:, 3]] + shift
-            along = np.linalg.norm(target[columns, :2] - target[columns[:, :1], :2], axis=2)
-            even = np.clip(along / np.maximum(along[:, 3:], 1e-3), 0, 1)[:, :, None] * (inner - outer)[:, None]
+            away = points[columns, :2] - points[columns[:, :1], :2]
+            whole = away[:, 3:]
+            along = (away * whole).sum(2) / np.maximum((whole ** 2).sum(2), 1e-3)
+            points[columns, :2] -= share * np.maximum(along - 1, 0)[:, :, None] * whole
+            even = np.clip(along, 0, 1)[:, :, None] * (inner - outer)[:, None]
             sources[columns] += share * (outer[:, None] + even - sources[columns])
 
     def _parted(self, ring: F32) -> float:
         width = float(np.linalg.norm(self.ring[0] - self.ring[10]))
         scale = max(float(np.linalg.norm(ring[0] - ring[10])) / max(width, 1e-3), 0.5)
         return float(np.clip((lip_gap(ring) / scale - lip_gap(self.ring)) / max(PARTED * width, 1e-3), 0, 1))
+
+
+def calm_lips(person: U8, map_y: F32, target: F32) -> None:
+    """Smooth sideways, in place, what is stretched upwards between the outer lips of a moved person (h, w, 4): a thin
+    lip that becomes a full one would be striped. map_y: (h, w) px where its rows come from; target: (478, 3) px."""
+    ring = target[LIPS_OUTER, :2]
+    low, high = box_around(ring, 2, person)
+    if (high - low < 4).any():
+        return
+    rows, columns = slice(low[1], high[1]), slice(low[0], high[0])
+    step = np.abs(np.gradient(map_y[rows, columns], axis=0))
+    share = smoothstep((1 / np.maximum(step, 0.05) - STRETCHED[0]) / (STRETCHED[1] - STRETCHED[0]))
+    if share.max() < 0.02:
+        return
+    part = person[rows, columns]
+    share = cv2.GaussianBlur(share, (0, 0), 1.0) * polygon_mask(ring, int(low[0]), int(low[1]), *(high - low).tolist())
+    smooth = cv2.GaussianBlur(part, (0, 0), max(0.5, CALM * float(np.ptp(ring[:, 0]))), sigmaY=0.5).astype(np.float32)
+    part[:] = np.round(part + share[:, :, None] * (smooth - part)).astype(np.uint8)
 
 
 def find_lip_line(image: U8, landmarks: F32) -> LipLine | None:

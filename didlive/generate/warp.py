@@ -22,7 +22,7 @@ from .crown import grow_crown
 from .eyes import Eye, draw_eye, paint_out, prepare_eye
 from .far_side import FarSide, far_box, lay_far_side, prepare_far_side
 from .glasses import find_rims, stiffness
-from .lip_line import LipLine, find_lip_line
+from .lip_line import LipLine, calm_lips, find_lip_line
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
 from .mouth import Mouth, draw_mouth, is_open, paint_lips, prepare_mouth
@@ -99,6 +99,7 @@ class WarpGenerator:
         light = skin_light(source, target, turned, centre, drive.scale)
         if light is not None:
             light.fall(person, map_x, map_y, face_box(target, person.shape))
+        calm_lips(person, map_y, target)
         box = far_box(source.far, vertices, turned, person.shape)
         far = lay_far_side(source.far, vertices, turned, person, box, light)
         image = np.empty_like(source.matte.background)
@@ -125,8 +126,8 @@ def skin_light(source: WarpSource, target: F32, turned: F32, centre: F32, scale:
     """Return what the light on the skin does for the target landmarks (478, 3) px of the crop; None for nothing."""
     if source.wrinkles is None:
         return None
-    shape = ((target - centre) @ turned) / (source.local.scale * scale)
-    return source.wrinkles.light(shape.astype(np.float32))
+    shape = (((target - centre) @ turned) / (source.local.scale * scale)).astype(np.float32)
+    return source.wrinkles.light(shape)
 
 
 def face_box(target: F32, shape: tuple[int, ...]) -> Box:
@@ -144,7 +145,7 @@ def draw_mesh(source: WarpSource, target: F32, turned: F32, centre: F32, scale: 
     away = min(angle_deg(turned, source.local.rotation) / TUCKED_DEG, 1.0)
     uv = (source.uv + away * mesh.tuck).astype(np.float32)
     if source.lip_line is not None:
-        source.lip_line.part(uv, target)
+        source.lip_line.part(uv, vertices)
     rasterise(np.ascontiguousarray(vertices[:, :2]), uv, mesh.triangles, _draw_order(mesh, vertices), *maps)
     return vertices
 

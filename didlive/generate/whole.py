@@ -11,11 +11,12 @@ import numpy as np
 
 from engines import Engine, EngineFailed
 
-from ..geometry import EYE_CORNERS, EYE_RINGS, LIPS_INNER
+from ..geometry import EYE_CORNERS, EYE_RINGS, LIPS_OUTER
 from ..types import F32, U8, Drive, Patch, Portrait
 from .canonical import Pose, Views, pose_of, views
 from .eyes import draw_eye
 from .far_side import far_box, lay_far_side
+from .lip_line import calm_lips
 from .mouth import draw_mouth
 from .raster import Box, put_over
 from .refine import RefineGenerator, RefineSource, feathers, find_gates, without_colour
@@ -159,6 +160,7 @@ def _draw_layers(warp: WarpSource, pose: Pose, drive: Drive, maps: tuple[F32, F3
         person[rows, columns] = moved_person(warp, *(np.ascontiguousarray(m[rows, columns]) for m in maps))
         if light is not None:
             light.fall(person, *maps, (rows, columns))
+    calm_lips(person, maps[1], pose.landmarks)
     far = lay_far_side(warp.far, vertices, pose.rotation, person, box, light)
     for rows, columns in boxes:
         canvas[rows, columns] = warp.matte.background[rows, columns]
@@ -175,7 +177,7 @@ def _boxes(landmarks: F32, size: tuple[int, int]) -> Iterator[Box]:
     """Yield the rows and columns that the drawn eyes and mouth may touch, inside a picture of `size` (w, h)."""
     reaches = [(ring, EYE_REACH * float(np.linalg.norm(landmarks[a, :2] - landmarks[b, :2])) + 4)
                for ring, (a, b) in zip(EYE_RINGS, EYE_CORNERS, strict=True)]
-    for ring, reach in (*reaches, (LIPS_INNER, 9.0)):
+    for ring, reach in (*reaches, (LIPS_OUTER, 4.0)):
         low = np.maximum(np.floor(landmarks[ring, :2].min(0) - reach), 0).astype(int)
         high = np.minimum(np.ceil(landmarks[ring, :2].max(0) + reach), size).astype(int)
         if (high - low >= 3).all():
