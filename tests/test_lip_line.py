@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import stage
 
-from didlive.generate.lip_line import COLUMNS_LOWER, COLUMNS_UPPER, LipLine, find_lip_line
+from didlive.generate.lip_line import COLUMNS_LOWER, COLUMNS_UPPER, LipLine, calm_lips, find_lip_line
 from didlive.generate.warp import WarpGenerator
 from didlive.geometry import INNER_LOWER, INNER_UPPER, LIPS_INNER, LIPS_OUTER, OVAL, mirror_index
 from didlive.portrait import load_portrait
@@ -112,6 +112,20 @@ def test_a_lip_is_stretched_evenly(portrait: Portrait):
     for columns in (COLUMNS_UPPER, COLUMNS_LOWER):
         asked, given = (np.linalg.norm(np.diff(p[columns, :2], axis=1), axis=2)[4] for p in (target, sources))
         np.testing.assert_allclose(given / given.sum(), asked / asked.sum(), atol=0.12)
+
+
+def test_stretched_lips_have_no_stripes(portrait: Portrait):
+    target = portrait.face.landmarks
+    stripes = np.full((*portrait.image.shape[:2], 4), 255, np.uint8)
+    stripes[:, ::2, :3] = 100
+    rows = np.repeat(np.arange(len(stripes), dtype=np.float32)[:, None], stripes.shape[1], 1)
+    plain, stretched = stripes.copy(), stripes.copy()
+    calm_lips(plain, rows, target)
+    np.testing.assert_array_equal(plain, stripes)
+    calm_lips(stretched, (rows / 5).astype(np.float32), target)
+    x, y = np.round(target[17, :2] * 0.6 + target[14, :2] * 0.4).astype(int)
+    assert np.ptp(stretched[y, x - 4:x + 5, 0]) < 30
+    np.testing.assert_array_equal(stretched[:, :int(target[61, 0]) - 3], stripes[:, :int(target[61, 0]) - 3])
 
 
 def test_no_lip_is_drawn_over_the_other(portrait: Portrait):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from didlive.demo import demo_portrait
 from didlive.generate import mouth
-from didlive.generate.mouth import BARED_MM, UPPER_LIP, _shade, teeth_shifts
+from didlive.generate.mouth import BARED_MM, UPPER_LIP, _draw_rims, _shade, teeth_shifts
 from didlive.generate.warp import WarpGenerator, WarpSource
 from didlive.geometry import INNER_LOWER, INNER_UPPER, LIPS_OUTER
 from didlive.portrait import load_portrait
@@ -58,6 +58,27 @@ def test_teeth_are_lighter_in_a_smile_than_in_a_flat_mouth(source: WarpSource):
         return float(_shade(ring, -25, -12, 50, 40, 1.0)[middle - 2:middle + 3, 20:30].mean())
 
     assert light(10) > 1.15 * light(0) and light(0) == pytest.approx(light(-10), rel=0.1)
+
+
+def test_the_rims_of_the_lips_stand_before_the_teeth():
+    x = np.linspace(5, 65, 11, dtype=np.float32)
+    bow = (12 * (1 - ((x - 35) / 30) ** 2)).astype(np.float32)
+    ring = np.concatenate([np.stack([x, 30 - 0.2 * bow], 1), np.stack([x, 30 + bow], 1)[-2:0:-1]]).astype(np.float32)
+    out = np.zeros((60, 70, 3), np.uint8)
+    out[:30], out[30:] = (180, 90, 90), (200, 110, 110)
+    inside = np.full((30, 70, 3), 230, np.float32)
+    _draw_rims(inside, out, ring, (0, 20), 2.0)
+    column = inside[:, 35]
+    low = 42 - 20
+    assert column[low - 1, 0] - column[low - 1, 1] > 60, "no lower lip before the teeth"
+    assert (column[12:16] == 230).all(), "the teeth are gone"
+    # The lower rim is the deeper one.
+    assert (column[:low, 1] < 200).sum() >= 3 and (column[12:low, 1] < 200).sum() > (column[8:12, 1] < 200).sum()
+    # Nearly closed lips keep a gap.
+    narrow = np.full((30, 70, 3), 230, np.float32)
+    flat = np.concatenate([np.stack([x, 30 + 0 * x], 1), np.stack([x, 33 + 0 * x], 1)[-2:0:-1]]).astype(np.float32).astype(np.float32)
+    _draw_rims(narrow, out, flat, (0, 20), 2.0)
+    assert narrow[11, 35, 1] == 230
 
 
 def test_no_hole_opens_between_a_lifted_lip_and_the_teeth(source: WarpSource):

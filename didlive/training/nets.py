@@ -15,7 +15,7 @@ from ..generate.canonical import EYE, FACE, MOUTH
 
 # The light between the lips: found over cells of so many px, never changed by more than this, and its colour by less; a
 # cell without a mouth keeps it.
-CELL, LIGHT, TINT, LEAST = 16, (0.45, 1.3), (0.9, 1.1), 1e-3
+CELL, LIGHT, TINT, LEAST = 16, (0.45, 1.3), (0.95, 1.05), 1e-3
 SLOPE = 0.1  # Leaky: plain ReLU units die here and never come back.
 
 
