@@ -76,7 +76,7 @@ def test_the_rims_of_the_lips_stand_before_the_teeth():
     assert (column[:low, 1] < 200).sum() >= 3 and (column[12:low, 1] < 200).sum() > (column[8:12, 1] < 200).sum()
     # Nearly closed lips keep a gap.
     narrow = np.full((30, 70, 3), 230, np.float32)
-    flat = np.concatenate([np.stack([x, 30 + 0 * x], 1), np.stack([x, 33 + 0 * x], 1)[-2:0:-1]]).astype(np.float32).astype(np.float32)
+    flat = np.concatenate([np.stack([x, 30 + 0 * x], 1), np.stack([x, 33 + 0 * x], 1)[-2:0:-1]]).astype(np.float32)
     _draw_rims(narrow, out, flat, (0, 20), 2.0)
     assert narrow[11, 35, 1] == 230
 
