@@ -69,7 +69,7 @@ def test_the_line_is_found_where_it_is(portrait: Portrait):
     assert line is not None
     upper, lower = line.upper[2:7, 1], line.lower[2:7, 1]
     assert np.abs((upper + lower) / 2 - OFF).max() < 1
-    assert ((lower - upper) > 2 * HALF - 0.5).all() and ((lower - upper) < 8).all()
+    assert ((lower - upper) > HALF).all() and ((lower - upper) < 8).all()
 
 
 def test_nothing_of_it_stays_on_the_lips(portrait: Portrait, models: Path):

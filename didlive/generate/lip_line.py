@@ -20,7 +20,7 @@ COLUMNS_UPPER = np.array([[185, 184, 183, 191], [40, 74, 42, 80], [39, 73, 41, 8
 COLUMNS_LOWER = np.array([[146, 77, 96, 95], [91, 90, 89, 88], [181, 180, 179, 178], [84, 85, 86, 87], [17, 16, 15, 14],
                           [314, 315, 316, 317], [405, 404, 403, 402], [321, 320, 319, 318], [375, 307, 325, 324]])
 # The line is sought so far above and below the tracked one, in mouth widths; it is no thicker than this.
-REACH, THICKEST = 0.05, 0.03
+REACH, THICKEST = 0.05, 0.015
 # Places between the corners of the mouth, and steps across the line.
 PLACES, STEPS = 61, 41
 # What a step aside along the line costs, in the brightness of the lips.
