@@ -65,7 +65,7 @@ FOLD_FRAMED = 0.85
 LASH, LASH_LINE, LASH_LEAST = 0.065, 0.9, 0.55
 # An eye that is open by less than this shows its lashes from above: how much they and their shadow darken the skin
 # below the lid, and how far they reach down and up, in eye widths (from 82 shut eyes of clips beside drawn ones).
-SHUT, UNDER_LASHES, OVER_LASHES = 0.4, (0.38, 0.12), 0.03
+SHUT, UNDER_LASHES, OVER_LASHES = 0.3, (0.38, 0.12), 0.03
 # Lids turn away from the light towards the corners of the eye: by how much they are darker there, and from where on, in
 # half eye widths from the middle.
 TURNS_AWAY, ROUND_FROM = 0.22, 0.4

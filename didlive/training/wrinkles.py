@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..errors import BadInput
+from ..errors import BadInput, reason
 from ..generate.mesh import FACE_POINTS, smoothstep
 from ..generate.wrinkles import MOVES, NOSTRILS, SIDES, Maps, flatten, folding, moves
 from ..geometry import (
@@ -180,7 +180,12 @@ def cross_validate(layout: F32, lessons: list[Lesson]) -> Score:
 
 
 def save(maps: Maps, path: Path) -> None:
-    """Write the maps where `didlive.generate.wrinkles` reads them, in 8 bits each."""
+    """Write the maps as `didlive.generate.wrinkles` reads them, in 8 bits each. Raises BadInput when that fails."""
     unit = np.abs(maps.maps).max((1, 2)) / 127 + 1e-12
     levels = np.round(maps.maps / unit[:, None, None]).astype(np.int8)
-    np.savez_compressed(path, maps=levels, unit=unit.astype(np.float32), reach=maps.reach, layout=maps.layout)
+    try:
+        with path.open("wb") as stream:
+            np.savez_compressed(stream, maps=levels, unit=unit.astype(np.float32), reach=maps.reach,
+                                layout=maps.layout)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {reason(error)}") from error

@@ -104,6 +104,11 @@ def test_the_command_learns_the_folds_of_a_smile(people: Path, weak_ridge: None,
     assert beside > 0.004 and beside > 2 * forehead
 
 
+def test_a_place_that_cannot_be_written_is_an_error(people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["train", "wrinkles", str(people), "--out", str(tmp_path / "no" / "where.npz")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def test_nobody_with_two_pictures_is_an_error(corpus: Corpus):
     stills = replace(corpus, items=tuple(replace(i, identity=str(k)) for k, i in enumerate(corpus.items)))
     with pytest.raises(BadInput, match="two pictures"):
