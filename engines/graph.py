@@ -5,7 +5,7 @@ Inputs, float32 unless said (H = W = size; px have their centres at integers):
 - person (1, 4, H, W) premultiplied RGBA 0..1, background (1, 3, H, W) RGB 0..1, mouth_own (1, 3, 96, 128),
   eyes_own (2, 3, 64, 64), face_own (1, 3, 64, 64) RGB 0..1: the portrait, given once;
 - grid (1, H, W, 2): where each pixel of the person comes from, x y, -1..1 between the centres of the first and last px;
-- light (1, 1, 160, 160): by how much (0.1: a tenth) the person's skin gets brighter, and light_place (2, 2): what the
+- light (1, 1, 128, 128): by how much (0.1: a tenth) the person's skin gets brighter, and light_place (2, 2): what the
   grid is multiplied by, x y, and what is added then, to find the place in it, -1..1; beyond it nothing changes;
 - overlay (1, H, W, 4) uint8 RGBA, straight alpha: eyes and mouth as the CPU drew them, 0 elsewhere;
 - matrices (4, 2, 3): crop px to picture px of mouth, left eye, right eye, face; inverses (4, 2, 3): the other way;
@@ -33,7 +33,7 @@ SIZES = (512, 1024)
 # picture, so that many samples are averaged or fine texture would alias.
 CROPS = {"mouth": (96, 128, 1), "eyes": (64, 64, 1), "face": (64, 64, 4)}
 # Points of the light along each side; how much faster dark channels lose, and from where on bright ones gain less.
-LIGHT = 160
+LIGHT = 128
 _DEEPENS, _BRIGHT = 0.45, 127 / 255
 _AFFINE_ROWS = {"mouth": (0, 1), "eyes": (1, 3), "face": (3, 4)}
 

@@ -41,7 +41,7 @@ def change(source: WarpSource, shape: F32, points: tuple[int, ...]) -> float:
     assert source.wrinkles is not None
     light = source.wrinkles.light(shape)
     assert light is not None
-    at = np.round(source.landmarks[list(points), :2]).astype(int) - np.array(light.first)
+    at = np.round(source.landmarks[list(points), :2] - light.first).astype(int)
     return float(np.mean([light.fine[y - 2:y + 3, x - 2:x + 3].mean() for x, y in at]))
 
 
@@ -106,11 +106,23 @@ def test_a_face_that_is_painted_flat_gets_none(source: WarpSource):
     WARP.generate(painted, driven(painted, made(painted, SMILE)))
 
 
+def test_maps_are_mixed_and_bent():
+    maps = np.random.default_rng(2).normal(0, 0.3, (3, 8, 8)).astype(np.float32)
+    out = np.empty((8, 8), np.float32)
+    shares = np.array([0.5, 0.0, -1.0], np.float32)
+    most = raster.mix_maps(shares, maps, 0.6, out)
+    total = np.tensordot(shares, maps, 1)
+    assert most == pytest.approx(np.abs(total).max(), rel=1e-5)
+    bent = total / np.sqrt(1 + (total / 0.6) ** 2)
+    np.testing.assert_allclose(out, np.expm1(bent), atol=0.004)
+    assert (out > -0.46).all()
+
+
 def test_black_and_white_stays_so_and_colour_deepens():
     layer = np.full((8, 8, 4), 255, np.uint8)
     layer[:4, :, :3], layer[4:, :, :3] = 120, (200, 150, 100)
     at_x, at_y = np.meshgrid(np.arange(8, dtype=np.float32), np.arange(8, dtype=np.float32))
-    shade(layer, np.full((8, 8), -0.3, np.float32), at_x, at_y, (0, 0), (0, 8, 0, 8))
+    shade(layer, np.full((8, 8), -0.3, np.float32), at_x, at_y, (0.0, 0.0), (0, 8, 0, 8))
     assert (layer[:4, :, :3] == 84).all() and (layer[..., 3] == 255).all()
     red, green, blue = layer[4, 0, :3] / np.array([200, 150, 100])
     assert red == pytest.approx(0.7, abs=0.01) and red > green > blue > 0.6
@@ -121,11 +133,11 @@ def test_bright_skin_is_not_burnt_out_and_edges_stay_premultiplied():
     layer[0], layer[1], layer[2] = (250, 240, 230, 255), (100, 90, 80, 255), (60, 60, 60, 60)
     before = layer.copy()
     at_x, at_y = np.meshgrid(np.arange(8, dtype=np.float32), np.arange(3, dtype=np.float32))
-    shade(layer, np.full((3, 8), 0.3, np.float32), at_x, at_y, (0, 0), (0, 3, 0, 8))
+    shade(layer, np.full((3, 8), 0.3, np.float32), at_x, at_y, (0.0, 0.0), (0, 3, 0, 8))
     assert (layer[0, 0, :3] <= [254, 244, 234]).all() and (layer[0] >= before[0]).all()
     assert layer[1, 0, 0] == 130
     assert (layer[2] == before[2]).all()
-    shade(layer, np.full((3, 8), 0.3, np.float32), at_x + 100, at_y, (0, 0), (0, 3, 0, 8))
+    shade(layer, np.full((3, 8), 0.3, np.float32), at_x + 100, at_y, (0.0, 0.0), (0, 3, 0, 8))
     assert layer[1, 0, 0] == 130, "what comes from outside the face was lit"
 
 
@@ -158,7 +170,7 @@ def test_a_face_is_laid_out_flat_where_the_maps_have_it(source: WarpSource):
 def test_nothing_is_compiled_in_a_show(actor):
     portrait: Portrait = actor.portrait
     source = WARP.prepare(portrait)
-    known = len(raster.shade.signatures)
+    known = [len(loop.signatures) for loop in (raster.shade, raster.mix_maps)]
     drawn(source, made(source, SMILE))
-    assert known > 0 and len(raster.shade.signatures) == known
+    assert min(known) > 0 and [len(loop.signatures) for loop in (raster.shade, raster.mix_maps)] == known
     assert source.wrinkles is not None and source.wrinkles.maps.shape == (MOVES, GRID, GRID)

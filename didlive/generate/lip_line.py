@@ -73,6 +73,9 @@ def calm_lips(person: U8, map_y: F32, target: F32) -> None:
     if (high - low < 4).any():
         return
     rows, columns = slice(low[1], high[1]), slice(low[0], high[0])
+    some = map_y[rows, np.linspace(low[0], high[0] - 1, 9).astype(int)]
+    if float(np.abs(np.diff(some, axis=0)).min()) > 1 / STRETCHED[0]:
+        return
     step = np.abs(np.gradient(map_y[rows, columns], axis=0))
     share = smoothstep((1 / np.maximum(step, 0.05) - STRETCHED[0]) / (STRETCHED[1] - STRETCHED[0]))
     if share.max() < 0.02:

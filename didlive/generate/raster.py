@@ -170,7 +170,32 @@ def add_residuals(out: U8, face: F32, mouth: F32, left: F32, right: F32, inverse
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def shade(layer: U8, change: F32, map_x: F32, map_y: F32, corner: tuple[int, int],
+def mix_maps(shares: F32, maps: F32, limit: float, out: F32) -> float:
+    """Write into `out` (H, W) exp(s) - 1 for the sum s of maps (K, H, W) times their shares (K,), bent so that |s|
+    stays below the limit (at most 0.7, or the series is too short); return the largest |s| there was.
+
+    No matrix product of a library: its threads wait for each other while the tracker is at work.
+    """
+    most, square, half = np.float32(0), np.float32(1 / limit ** 2), np.float32(0.5)
+    one, sixth = np.float32(1), np.float32(1 / 6)
+    for y in range(out.shape[0]):
+        row = out[y]
+        row[:] = 0
+        for k in range(shares.shape[0]):
+            share = shares[k]
+            if share != 0:
+                for x in range(out.shape[1]):
+                    row[x] += share * maps[k, y, x]
+        for x in range(out.shape[1]):
+            s = row[x]
+            most = max(most, abs(s))
+            s /= np.sqrt(one + s * s * square)
+            row[x] = s * (one + s * (half + s * sixth))
+    return float(most)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def shade(layer: U8, change: F32, map_x: F32, map_y: F32, corner: tuple[float, float],
           box: tuple[int, int, int, int]) -> None:
     """Make the colours of a premultiplied RGBA `layer` (h, w, 4) brighter by the `change` (H, W; 0.1: a tenth) of where
     they come from, in place, inside the box (y0, y1, x0, x1). map_x, map_y: (h, w) px; corner: px (x, y) of change[0,

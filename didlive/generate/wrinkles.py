@@ -18,7 +18,7 @@ import numpy as np
 from ..geometry import HeadLocal, mirror_index, tessellation
 from ..types import F32, U8
 from .mesh import FACE_POINTS, smoothstep
-from .raster import Box, rasterise, shade
+from .raster import Box, mix_maps, rasterise, shade
 
 # The moves: mean x (0) or y (1) of some head-local landmarks, of those on the left of the picture and of their mirror
 # image each; mean y of some in the middle of the face; and how far the lips are apart.
@@ -30,7 +30,7 @@ MIDDLE: tuple[tuple[int, ...], ...] = ((0,), (17,), (152, 175))
 MOVES = 2 * len(SIDES) + len(MIDDLE) + 1
 NOSTRILS = np.array([98, 97, 2, 326, 327, 294, 278, 1, 48, 64])
 # Points along each side of the face's box at which the change of light is worked out.
-GRID = 160
+GRID = 128
 # Natural logarithm of the strongest change.
 STRONGEST = 0.6
 # A face whose moves are this share of their reach (RMS) folds in proportion.
@@ -67,26 +67,24 @@ class Wrinkles:
 
     def light(self, shape: F32) -> Light | None:
         """Return what the light does when the head-local landmarks become `shape` (478, 3); None for nothing."""
-        change = np.tensordot(folding(moves(shape) - self.rest, learned().reach), self.maps, 1)
-        if np.abs(change).max() < UNSEEN:
+        change = np.empty((GRID, GRID), np.float32)
+        if mix_maps(folding(moves(shape) - self.rest, learned().reach), self.maps, STRONGEST, change) < UNSEEN:
             return None
-        change = np.expm1(STRONGEST * np.tanh(change / STRONGEST)).astype(np.float32)
-        first = np.floor(self.corner)
-        size = np.ceil(self.step * (GRID - 1)).astype(int) + 2
-        place = np.concatenate([np.diag(1 / self.step), ((first - self.corner) / self.step)[:, None]], 1)
-        fine = cv2.warpAffine(change, place, (int(size[0]), int(size[1])),
-                              flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-        return Light(change, np.asarray(fine, np.float32), (int(first[0]), int(first[1])))
+        # The step makes whole px of it; what a grid point stands for begins half a step before it.
+        size = np.round(self.step * GRID).astype(int)
+        fine = cv2.resize(change, (int(size[0]), int(size[1])), interpolation=cv2.INTER_LINEAR)
+        first = self.corner - self.step / 2 + 0.5
+        return Light(change, np.asarray(fine, np.float32), (float(first[0]), float(first[1])))
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
     """By how much the skin gets brighter (0.1: a tenth): (GRID, GRID) where `Wrinkles` has it, and (H, W) px of the
-    crop from px `first` (x, y) on."""
+    crop from the place `first` (x, y) px on."""
 
     change: F32
     fine: F32
-    first: tuple[int, int]
+    first: tuple[float, float]
 
     def fall(self, layer: U8, map_x: F32, map_y: F32, box: Box) -> None:
         """Light premultiplied RGBA pixels (h, w, 4) in a box, in place; maps (h, w): px of the crop they come from."""
@@ -117,7 +115,7 @@ def _sums() -> F32:
 
 def moves(shape: F32) -> F32:
     """Return (MOVES,) of head-local landmarks (478, 3)."""
-    return np.tensordot(_sums(), shape[:, :2], 2).astype(np.float32)
+    return np.einsum("kpi,pi->k", _sums(), shape[:, :2]).astype(np.float32)
 
 
 def folding(moved: F32, reach: F32) -> F32:
@@ -154,12 +152,14 @@ def prepare_wrinkles(crop: U8, landmarks: F32, local: HeadLocal) -> Wrinkles | N
                                 / (SHADED - FLAT)))
     if strength == 0:
         return None
-    corner, step = points.min(0), np.ptp(points, axis=0) / (GRID - 1)
+    corner, step = points.min(0), np.ceil(np.ptp(points, axis=0) * GRID / (GRID - 1)) / GRID
     x, y = _lay((points - corner) / step, known.layout, GRID)
     maps = np.stack([np.asarray(cv2.remap(m, x, y, cv2.INTER_LINEAR)) for m in known.maps])
     # Once, on nothing: it is not compiled in a show.
-    shade(np.zeros((1, 1, 4), np.uint8), x, x, y, (0, 0), (0, 0, 0, 0))
-    return Wrinkles((strength * maps).astype(np.float32), corner, step.astype(np.float32), moves(local.shape))
+    made = Wrinkles((strength * maps).astype(np.float32), corner, step.astype(np.float32), moves(local.shape))
+    mix_maps(moves(local.shape), made.maps, STRONGEST, np.empty((0, GRID), np.float32))
+    shade(np.zeros((1, 1, 4), np.uint8), x, x, y, (0.0, 0.0), (0, 0, 0, 0))
+    return made
 
 
 def _shading(flat: F32, known: Maps) -> float:

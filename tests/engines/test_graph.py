@@ -32,7 +32,7 @@ def by_hand(refiner: bytes, feeds: dict[str, Array], size: int) -> np.ndarray:
     scale, shift = feeds["light_place"]
     y, x = np.mgrid[0:size, 0:size] * np.float32(2 / (size - 1)) - np.float32(1)
     x, y = (((scale[i] * at + shift[i] + 1) * (LIGHT - 1) / 2).astype(np.float32) for i, at in ((0, x), (1, y)))
-    shade(person, cv2.remap(feeds["light"][0, 0], x, y, cv2.INTER_LINEAR), map_x, map_y, (0, 0), (0, size, 0, size))
+    shade(person, cv2.remap(feeds["light"][0, 0], x, y, cv2.INTER_LINEAR), map_x, map_y, (0.0, 0.0), (0, size, 0, size))
     image, alpha = np.empty((size, size, 3), np.uint8), person[:, :, 3:]
     over(person, np.round(feeds["background"][0].transpose(1, 2, 0) * 255).astype(np.uint8), image)
     share = feeds["overlay"][0, ..., 3:] / 255
