@@ -26,7 +26,8 @@ from .lip_line import LipLine, calm_lips, find_lip_line
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
 from .mouth import Mouth, draw_mouth, is_open, paint_lips, prepare_mouth
-from .raster import Box, over, put_over, rasterise, soften_folds
+from .own_teeth import box_around
+from .raster import over, put_over, rasterise, soften_folds
 from .wrinkles import Light, Wrinkles, prepare_wrinkles
 
 CUBIC_UP_TO_PX = 720 * 720
@@ -98,7 +99,8 @@ class WarpGenerator:
         person = moved_person(source, map_x, map_y)
         light = skin_light(source, target, turned, centre, drive.scale)
         if light is not None:
-            light.fall(person, map_x, map_y, face_box(target, person.shape))
+            low, high = box_around(target[:, :2], 0, person)
+            light.fall(person, map_x, map_y, (slice(low[1], high[1]), slice(low[0], high[0])))
         calm_lips(person, map_y, target)
         box = far_box(source.far, vertices, turned, person.shape)
         far = lay_far_side(source.far, vertices, turned, person, box, light)
@@ -128,13 +130,6 @@ def skin_light(source: WarpSource, target: F32, turned: F32, centre: F32, scale:
         return None
     shape = (((target - centre) @ turned) / (source.local.scale * scale)).astype(np.float32)
     return source.wrinkles.light(shape)
-
-
-def face_box(target: F32, shape: tuple[int, ...]) -> Box:
-    """Return the rows and columns of a picture of `shape` that the landmarks cover."""
-    low = np.clip(np.floor(target[:, :2].min(0)).astype(int), 0, [shape[1], shape[0]])
-    high = np.clip(np.ceil(target[:, :2].max(0)).astype(int) + 1, 0, [shape[1], shape[0]])
-    return slice(low[1], high[1]), slice(low[0], high[0])
 
 
 def draw_mesh(source: WarpSource, target: F32, turned: F32, centre: F32, scale: float, maps: tuple[F32, F32]) -> F32:
