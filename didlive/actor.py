@@ -75,7 +75,8 @@ def prepare_actor(portrait: Path | str | Portrait, settings: Settings, *, face: 
         fitted = replace(fitted, warnings=(*fitted.warnings, note))
     source = drawer.prepare(fitted)
     # The still portrait answers to nothing.
-    answers = calibrate and settings.generator != "still"
+    # Nor can the tracker say what drawn eyes do.
+    answers = calibrate and settings.generator != "still" and not fitted.drawn
     response = probe(fitted, drawer, source) if answers else Response()
     original = Original(fitted if shown is chosen else fit(chosen, output), fitted, source)
     return _composed(original, drawer, response, output, alpha)

@@ -109,7 +109,8 @@ class _Cast:
 
     @cached_property
     def retargeter(self) -> Retargeter:
-        return Retargeter(self.actor.portrait.face, self._motion, self.actor.response)
+        portrait = self.actor.portrait
+        return Retargeter(portrait.face, self._motion, self.actor.response, portrait.drawn)
 
     @cached_property
     def eyes(self) -> CameraLook:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .drawn import find_drawn
 from .errors import BadInput
 from .generate.holes import fill_holes
 from .geometry import SHAPE_INDEX, euler_deg, head_box, head_rotation, landmark_box, lid_opening
@@ -127,11 +128,14 @@ def load_portrait(path: Path | str, face: int | None = None) -> Portrait:
     path = Path(path)
     rgb, alpha = load_image(path)
     faces = find_faces(rgb)
+    drawn = find_drawn(rgb, faces[(face or 1) - 1] if 1 <= (face or 1) <= len(faces) else None)
+    if drawn is not None and not faces:
+        faces = [drawn]
     if not faces:
         raise BadInput(f"no face found in {path}; use a picture of one face that looks to the camera{_turned(rgb)}")
     if face is not None and not 1 <= face <= len(faces):
         raise BadInput(f"{path} shows {len(faces)} face{'s' * (len(faces) > 1)}; --face {face} does not exist")
-    chosen = faces[(face or 1) - 1]
+    chosen = drawn or faces[(face or 1) - 1]
     problem = _unusable(chosen, rgb)
     if problem:
         raise BadInput(f"{path}: {problem}")
@@ -139,7 +143,7 @@ def load_portrait(path: Path | str, face: int | None = None) -> Portrait:
     if len(faces) > 1 and face is None:
         notes.append(f"{len(faces)} faces found; the largest is used (--face N picks another)")
     return Portrait(rgb, alpha, chosen, len(faces), path.name, tuple(notes) + tuple(readiness(chosen, rgb.shape[1])),
-                    hashlib.sha256(path.read_bytes()).hexdigest())
+                    hashlib.sha256(path.read_bytes()).hexdigest(), drawn is not None)
 
 
 def _turned(rgb: U8) -> str:

@@ -25,6 +25,7 @@ from .geometry import (
     LID_FOLDS,
     LIPS_INNER,
     LIPS_OUTER,
+    OVAL,
     RIGID,
     SHAPE_INDEX,
     euler_deg,
@@ -65,6 +66,9 @@ _FAINT = np.array([sum(extra for start, extra in FAINT.items() if name.startswit
                   dtype=np.float32)
 # Logits that a unit of blendshape movement is worth, and the movement at which the whole missing way is gone.
 LOGITS, PUSH_SPAN = 5.5, 0.4
+# How many rings of the mesh inside the outline of a drawn face are held by it, and the least width of its mouth against
+# the performer's.
+DRAWN_RINGS, DRAWN_MOUTH = 3, 0.3
 # Performer's lid apertures under this (in mouth widths) are closed lips.
 CONTACT = 0.035
 
@@ -144,8 +148,12 @@ class Retargeter:
     portrait's own local shape. Absolute in units of the person's own range: lid closure, lip contact, gaze range.
     """
 
-    def __init__(self, face: Face, settings: MotionSettings, response: Response | None = None) -> None:
+    def __init__(self, face: Face, settings: MotionSettings, response: Response | None = None,
+                 drawn: bool = False) -> None:
         self.settings = settings
+        # The line around a drawn face keeps its shape, and small mouths do not grow wider than they are.
+        self._yields = (1 - spread(OVAL, DRAWN_RINGS))[:, None] if drawn else np.float32(1)
+        self._narrowest = DRAWN_MOUTH if drawn else 0.6
         self._response = response or Response()
         self._face = face
         self._local = head_local(portrait_landmarks(face), head_rotation(face))
@@ -200,11 +208,12 @@ class Retargeter:
     def _expression(self, now: Measure, neutral: Measure) -> F32:
         gains, source = self.settings.gains, self._local.shape
         delta = now.shape - neutral.shape
-        mouth = MOUTH_SEEN * _ratio(self._mouth_width, distance(neutral.shape, *MOUTH_CORNERS), 0.6, 1.6)
+        driver = distance(neutral.shape, *MOUTH_CORNERS)
+        wide, mouth = (MOUTH_SEEN * _ratio(self._mouth_width, driver, low, 1.6) for low in (self._narrowest, 0.6))
         jaw_drop = float(delta[CHIN, 1])
         jaw = self._lower * jaw_drop * mouth
         # The jaw's part of the mouth region moves with its own gain.
-        lower_face = delta * mouth * self._saturation(now, neutral)
+        lower_face = delta * np.array([wide, mouth, mouth], np.float32) * self._saturation(now, neutral)
         lower_face[:, 1] += (gains.jaw / max(gains.mouth, 1e-3) - 1) * jaw if gains.mouth > 0 else 0
         out = self._regions.mouth * lower_face * gains.mouth
         for side in (0, 1):
@@ -216,7 +225,7 @@ class Retargeter:
             half = (source[:, 0] < 0 if side == 0 else source[:, 0] >= 0)[:, None]
             out = out + half * self._regions.brows * delta * brow * gains.brows
         rest = np.clip(1 - self._regions.mouth - self._regions.brows - self._regions.eyes, 0, 1)
-        return (out + rest * delta + self._relax).astype(np.float32)
+        return (self._yields * (out + rest * delta + self._relax)).astype(np.float32)
 
     def _own_expression(self) -> F32:
         """Return (478, 3) what undoes the expression that the portrait already shows, on mouth and brows.

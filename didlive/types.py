@@ -166,7 +166,8 @@ class Patch:
 @dataclass(frozen=True, slots=True)
 class Portrait:
     """A loaded still: `image` (H, W, 3) uint8 RGB upright, `alpha` (H, W) uint8 or None, its chosen face, all the
-    faces found (largest first), where it came from, and the SHA-256 of its file ("": it is no file)."""
+    faces found (largest first), where it came from, the SHA-256 of its file ("": it is no file), and whether the face
+    is drawn, in flat colours and lines."""
 
     image: U8
     alpha: U8 | None
@@ -175,3 +176,4 @@ class Portrait:
     name: str
     warnings: tuple[str, ...] = field(default=())
     sha256: str = ""
+    drawn: bool = False

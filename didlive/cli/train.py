@@ -18,6 +18,7 @@ TRAININGS = {
     "judge": "didlive.cli.training:JUDGE",
     "wrinkles": "didlive.cli.training:WRINKLES",
     "voice": "didlive.cli.train_voice:VOICE",
+    "marks": "didlive.cli.train_marks:MARKS",
 }
 
 

@@ -27,7 +27,7 @@ class Eye:
     eye is closed. All at (x0, y0) px of the crop.
     centre (2,) px and radius px of the iris. ring: (16, 2) px, the eye ring; band: (32, 2) px, the same ring a little
     further in, and further out. around: (h, w) float32, 1 where the eye and its lids are: skin drawn from elsewhere
-    hides it (the nose of a turned head).
+    hides it (the nose of a turned head). drawn: lids and lashes are lines and flat colours, which get no shadows.
     """
 
     side: int
@@ -42,6 +42,7 @@ class Eye:
     ring: F32
     band: F32
     around: F32
+    drawn: bool = False
 
 
 # Width of the lid edge below the eye, and least and greatest one above it, in eye widths: lashes and fold are on it,
@@ -214,8 +215,8 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int, rims: Rims | 
     inside = polygon_mask(ring, x0, y0, w, h)
     yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)
     distance = np.hypot(xx + x0 - centre[0], yy + y0 - centre[1])
-    white = _white(patch, inside, distance, radius)
-    iris = _complete_iris(patch, inside, distance, centre - [x0, y0], radius)
+    white = white_of(patch, inside, distance, radius)
+    iris = complete_iris(patch, inside, distance, centre - [x0, y0], radius)
     soft = max(0.9, 0.10 * radius)
     alpha = np.clip((radius + soft - distance) / (2 * soft), 0, 1)[:, :, None]
     # The rim of the iris as it is seen, with its dark ring and glints, goes where the iris goes.
@@ -249,7 +250,7 @@ def iris_disc(landmarks: F32, side: int, width: float) -> tuple[F32, float]:
     return points[0].astype(np.float32), float(np.clip(radius, 0.14 * width, 0.30 * width))
 
 
-def _white(patch: F32, inside: F32, distance: F32, radius: float) -> F32:
+def white_of(patch: F32, inside: F32, distance: F32, radius: float) -> F32:
     known = ((inside > 0.6) & (distance > radius * 1.15)).astype(np.float32)
     if known.sum() < 6:
         # A narrow eye shows no white at all: take its lightest pixels.
@@ -266,7 +267,7 @@ def _clear(inside: F32, radius: float) -> F32:
     return np.asarray(cv2.erode(inside, np.ones((2 * rim + 1, 1), np.uint8)), dtype=np.float32)
 
 
-def _complete_iris(patch: F32, inside: F32, distance: F32, centre: F32, radius: float) -> F32:
+def complete_iris(patch: F32, inside: F32, distance: F32, centre: F32, radius: float) -> F32:
     """Fill the hidden part of the iris disc from its mirror images, then smoothly."""
     h, w = distance.shape
     visible = ((_clear(inside, radius) > 0.7) & (distance < radius * 1.05)).astype(np.float32)
@@ -316,12 +317,12 @@ def draw_eye(out: U8, eye: Eye, source: F32, target: F32, opening: float, maps: 
     open_share = min(max(opening, 0.0), 1.0)
     edge = eye.lash + open_share * (eye.edge - eye.lash) if open_share < 1 else eye.edge
     edge = cv2.remap(edge, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    if opening < 0.4:
+    if opening < 0.4 and not eye.drawn:
         # Two lid edges meet in one line: without the eyeball between them nothing else smooths it.
         edge = cv2.GaussianBlur(edge, (0, 0), 0.5 + 0.5 * (1 - opening / 0.4))
     region = out[y0:y1, x0:x1]
     lit = (region + edge * (seen * (1 - mask))[:, :, None]).astype(np.float32)
-    if opening < SHUT:
+    if opening < SHUT and not eye.drawn:
         lit = _under_lashes(lit, ring - [x0, y0], seen * np.float32(1 - max(opening, 0) / SHUT))
     region[:] = np.clip(lit + 0.5, 0, 255).astype(np.uint8)
 
@@ -355,8 +356,9 @@ def _draw_ball(out: U8, eye: Eye, matrix: F32, target: F32, ring: F32, mask: F32
     own[:, 2] = target[IRISES[eye.side][0], :2] - own[:, :2] @ eye.centre
     iris = cv2.warpAffine(eye.iris, _chain(to_roi, own, eye), size)
     ball = iris[:, :, :3] + white * (1 - iris[:, :, 3:] / 255)
-    shaded = (ball * _lid_shadow(ring, at[0], at[1], size, opening)).astype(np.float32)
-    blend(shaded, mask, out, at[0], at[1])
+    if not eye.drawn:
+        ball = ball * _lid_shadow(ring, at[0], at[1], size, opening)
+    blend(ball.astype(np.float32), mask, out, at[0], at[1])
 
 
 def _similarity(source: F32, target: F32, eye: Eye) -> F32:

@@ -8,17 +8,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..geometry import INNER_LOWER, INNER_UPPER, LIPS_INNER, LIPS_OUTER
+from ..geometry import COLUMNS_LOWER, COLUMNS_UPPER, INNER_LOWER, INNER_UPPER, LIPS_INNER, LIPS_OUTER
 from ..types import F32, U8
 from .eyes import polygon_mask
 from .mesh import smoothstep
 from .own_teeth import box_around, lip_gap
 
-# The lips in columns of landmarks from the outer edge to the inner one, in the order of INNER_UPPER and INNER_LOWER.
-COLUMNS_UPPER = np.array([[185, 184, 183, 191], [40, 74, 42, 80], [39, 73, 41, 81], [37, 72, 38, 82], [0, 11, 12, 13],
-                          [267, 302, 268, 312], [269, 303, 271, 311], [270, 304, 272, 310], [409, 408, 407, 415]])
-COLUMNS_LOWER = np.array([[146, 77, 96, 95], [91, 90, 89, 88], [181, 180, 179, 178], [84, 85, 86, 87], [17, 16, 15, 14],
-                          [314, 315, 316, 317], [405, 404, 403, 402], [321, 320, 319, 318], [375, 307, 325, 324]])
 # The line is sought so far above and below the tracked one, in mouth widths; it is no thicker than this.
 REACH, THICKEST = 0.05, 0.015
 # Places between the corners of the mouth, and steps across the line.

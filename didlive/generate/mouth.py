@@ -61,6 +61,13 @@ class Mouth:
     glow: F32
     ppm: float
 
+    def draw(self, out: U8, local: HeadLocal, target: F32, turned: F32, centre: F32, scale: float) -> None:
+        """Draw the inside of the mouth into `out` (H, W, 3) in place, inside the target lips.
+
+        target: (478, 3) landmarks px; turned: (3, 3) head rotation; centre: (3,) px; scale: size against the portrait.
+        """
+        _draw_mouth(out, self, local, target, turned, centre, scale)
+
 
 def read_palette(image: U8, landmarks: F32, white: F32) -> Palette:
     """Take tooth, lip and cavity colour from the face; `white` (3,) is the colour of the white of the eyes."""
@@ -194,11 +201,7 @@ def placed_corners(sprite: Sprite, shift: F32 | float, turned: F32, centre: F32,
     return (((sprite.corners + shift) @ turned.T) * size + centre)[:, :2].astype(np.float32)
 
 
-def draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32, centre: F32, scale: float) -> None:
-    """Draw the inside of the mouth into `out` (H, W, 3) in place, inside the target lips.
-
-    target: (478, 3) landmarks px; turned: (3, 3) head rotation; centre: (3,) px; scale: size against the portrait.
-    """
+def _draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32, centre: F32, scale: float) -> None:
     ring = target[LIPS_INNER, :2]
     low, high = box_around(ring, 2, out)
     w, h = (int(v) for v in high - low)

@@ -13,6 +13,7 @@ from engines import Engine, EngineFailed, open_engine
 
 from ..types import F32, U8, Drive, Patch, Portrait
 from .canonical import EYE, FACE, MOUTH, Reference, Region, Views, make_reference, pose_of, still_pose, views
+from .mouth import Mouth
 from .raster import add_residuals
 from .warp import WarpGenerator, WarpSource
 
@@ -31,10 +32,11 @@ BORDER_PX = 10
 
 @dataclass(frozen=True, slots=True)
 class RefineSource:
-    """A portrait prepared for the warp, its own canonical crops, and whether it is black and white."""
+    """A portrait prepared for the warp, its own canonical crops (None: it is drawn, and stays as the warp draws it),
+    and whether it is black and white."""
 
     warp: WarpSource
-    reference: Reference
+    reference: Reference | None
     grey: bool
 
     @property
@@ -64,6 +66,8 @@ class RefineGenerator:
 
     def adopt(self, source: WarpSource) -> RefineSource:
         """Make a source out of one that the warp prepared."""
+        if not isinstance(source.mouth, Mouth):
+            return RefineSource(source, None, False)
         h, w = source.identity_x.shape
         crop = np.ascontiguousarray(source.portrait.image[source.y:source.y + h, source.x:source.x + w])
         pose = still_pose(source.landmarks, source.local)
@@ -73,7 +77,7 @@ class RefineGenerator:
     def generate(self, source: RefineSource, drive: Drive) -> Patch:
         """Draw the crop for one drive."""
         patch = self._warp.generate(source.warp, drive)
-        if self.failure:
+        if self.failure or source.reference is None:
             return patch
         seen = views(patch.image, pose_of(drive, source.warp), source.reference)
         gates = find_gates(seen)

@@ -19,13 +19,14 @@ from ..geometry import (
 )
 from ..types import F32, U8, Drive, Patch, Portrait
 from .crown import grow_crown
+from .drawn import DrawnMouth, paint_out_drawn, prepare_drawn_eye, prepare_drawn_mouth
 from .eyes import Eye, draw_eye, paint_out, prepare_eye
 from .far_side import FarSide, far_box, lay_far_side, prepare_far_side
-from .glasses import find_rims, stiffness
+from .glasses import Rims, find_rims, stiffness
 from .lip_line import LipLine, calm_lips, find_lip_line
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
-from .mouth import Mouth, draw_mouth, is_open, paint_lips, prepare_mouth
+from .mouth import Mouth, is_open, paint_lips, prepare_mouth
 from .own_teeth import box_around
 from .raster import over, put_over, rasterise, soften_folds
 from .wrinkles import Light, Wrinkles, prepare_wrinkles
@@ -46,7 +47,7 @@ class WarpSource:
     mesh: HeadMesh
     matte: Matte
     eyes: tuple[Eye, Eye]
-    mouth: Mouth
+    mouth: Mouth | DrawnMouth
     far: FarSide | None
     wrinkles: Wrinkles | None
     identity_x: F32
@@ -71,21 +72,22 @@ class WarpGenerator:
         local = head_local(landmarks, head_rotation(portrait.face))
         h, w = crop.shape[:2]
         coverage = person_coverage(portrait, x, y, crop, landmarks)
-        rims = find_rims(crop, landmarks)
-        painted = paint_lips(paint_out(crop, landmarks, rims), landmarks)
+        rims = None if portrait.drawn else find_rims(crop, landmarks)
+        painted = (paint_out_drawn(crop, landmarks) if portrait.drawn
+                   else paint_lips(paint_out(crop, landmarks, rims), landmarks))
         matte = make_matte(painted, coverage) if portrait.alpha is None else cut_out(painted, coverage)
         if y == 0:
             matte = Matte(grow_crown(matte.person, landmarks), matte.background)
         coverage = np.concatenate([matte.person[:matte.above, :, 3].astype(np.float32) / np.float32(255), coverage])
         mesh = build_mesh(landmarks, local, coverage, matte.above, stiffness(rims, landmarks))
-        eyes = prepare_eye(crop, painted, landmarks, 0, rims), prepare_eye(crop, painted, landmarks, 1, rims)
-        white = np.mean([_bright(eye.white) for eye in eyes], axis=0).astype(np.float32)
-        smile = float(portrait.face.blendshapes[SMILES].mean())
-        mouth = prepare_mouth(crop, landmarks, local, white, smile)
+        eyes, mouth = _features(portrait, crop, painted, landmarks, local, rims)
         identity_x, identity_y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
-        far = prepare_far_side(painted, matte.person[matte.above:, :, 3], local, mesh, rims is not None)
+        far, wrinkles = None, None
+        if not portrait.drawn:
+            far = prepare_far_side(painted, matte.person[matte.above:, :, 3], local, mesh, rims is not None)
+            wrinkles = prepare_wrinkles(painted, landmarks, local)
         return WarpSource(portrait, x, y, landmarks, local, mesh, matte, eyes, mouth, far,
-                          prepare_wrinkles(painted, landmarks, local), identity_x, identity_y,
+                          wrinkles, identity_x, identity_y,
                           np.ascontiguousarray(mesh.rest[:, :2]),
                           None if is_open(landmarks) else find_lip_line(crop, landmarks))
 
@@ -110,8 +112,19 @@ class WarpGenerator:
             put_over(far, image, box)
         for eye in source.eyes:
             draw_eye(image, eye, source.landmarks, target, float(drive.lids[eye.side]), (map_x, map_y))
-        draw_mouth(image, source.mouth, source.local, target, turned, centre, drive.scale)
+        source.mouth.draw(image, source.local, target, turned, centre, drive.scale)
         return Patch(image, source.x, source.y, drive.stamp.mark("generate"), np.ascontiguousarray(person[:, :, 3]))
+
+
+def _features(portrait: Portrait, crop: U8, painted: U8, landmarks: F32, local: HeadLocal, rims: Rims | None
+              ) -> tuple[tuple[Eye, Eye], Mouth | DrawnMouth]:
+    """Return what is behind the lids and the lips of a portrait."""
+    if portrait.drawn:
+        return ((prepare_drawn_eye(crop, painted, landmarks, 0), prepare_drawn_eye(crop, painted, landmarks, 1)),
+                prepare_drawn_mouth(crop, landmarks))
+    eyes = prepare_eye(crop, painted, landmarks, 0, rims), prepare_eye(crop, painted, landmarks, 1, rims)
+    white = np.mean([_bright(eye.white) for eye in eyes], axis=0).astype(np.float32)
+    return eyes, prepare_mouth(crop, landmarks, local, white, float(portrait.face.blendshapes[SMILES].mean()))
 
 
 def moved_person(source: WarpSource, map_x: F32, map_y: F32) -> U8:

@@ -13,11 +13,10 @@ from engines import Engine, EngineFailed
 
 from ..geometry import EYE_CORNERS, EYE_RINGS, LIPS_OUTER
 from ..types import F32, U8, Drive, Patch, Portrait
-from .canonical import Pose, Views, pose_of, views
+from .canonical import Pose, Reference, Views, pose_of, views
 from .eyes import draw_eye
 from .far_side import far_box, lay_far_side
 from .lip_line import calm_lips
-from .mouth import draw_mouth
 from .raster import Box, put_over
 from .refine import RefineGenerator, RefineSource, feathers, find_gates, without_colour
 from .warp import WarpSource, draw_mesh, moved_person, skin_light
@@ -31,7 +30,7 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class WholeSource:
     """A portrait prepared for the CPU, and what the card keeps of it. size: px of the network's picture, 0 when the
-    portrait is larger than any; x, y: (size, size) float32, where px come from that nothing moves."""
+    portrait is drawn, or larger than any; x, y: (size, size) float32, where px come from that nothing moves."""
 
     refine: RefineSource
     size: int
@@ -61,7 +60,9 @@ class WholeGenerator:
         """Prepare for the CPU, and what goes to the card once."""
         refine = self._cpu.prepare(portrait)
         warp = refine.warp
-        size = next((s for s in sorted(self._engines) if s >= max(warp.matte.person.shape)), 0)
+        fitting = (s for s in sorted(self._engines) if s >= max(warp.matte.person.shape))
+        # Drawn portraits have nothing to refine.
+        size = 0 if refine.reference is None else next(fitting, 0)
         x, y = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
         return WholeSource(refine, size, _constants(refine, size) if size else {}, x, y)
 
@@ -93,7 +94,7 @@ class WholeGenerator:
 def _constants(source: RefineSource, size: int) -> dict[str, F32]:
     """Return the inputs that stay the same while a portrait plays. The crop lies in the upper left corner; its border
     goes on beyond it, as the CPU's remap has it."""
-    matte, reference = source.warp.matte, source.reference
+    matte, reference = source.warp.matte, _reference(source)
 
     def padded(image: U8) -> F32:
         h, w = image.shape[:2]
@@ -102,6 +103,12 @@ def _constants(source: RefineSource, size: int) -> dict[str, F32]:
     return {"person": padded(matte.person), "background": padded(matte.background),
             "mouth_own": _unit(reference.mouth[None, :3]), "face_own": _unit(reference.face[None, :3]),
             "eyes_own": _unit(np.stack([eye[:3] for eye in reference.eyes]))}
+
+
+def _reference(source: RefineSource) -> Reference:
+    if source.reference is None:
+        raise ValueError("a drawn portrait is not drawn by a card")
+    return source.reference
 
 
 def frame_inputs(source: WholeSource, drive: Drive) -> dict[str, np.ndarray]:
@@ -117,7 +124,7 @@ def frame_inputs(source: WholeSource, drive: Drive) -> dict[str, np.ndarray]:
         overlay[0, rows, columns, :3] = canvas[rows, columns]
         overlay[0, rows, columns, 3] = 255
     # For the guides: the drawn channels are cut out on the card, of the whole picture.
-    seen = views(canvas, pose, source.refine.reference)
+    seen = views(canvas, pose, _reference(source.refine))
     mouth, left, right, face = feathers(seen, find_gates(seen))
     grid = np.stack([map_x, map_y + np.float32(warp.matte.above)], -1)[None]
     return {
@@ -169,7 +176,7 @@ def _draw_layers(warp: WarpSource, pose: Pose, drive: Drive, maps: tuple[F32, F3
         put_over(far, canvas, box)
     for eye in warp.eyes:
         draw_eye(canvas, eye, warp.landmarks, pose.landmarks, float(drive.lids[eye.side]), maps)
-    draw_mouth(canvas, warp.mouth, warp.local, pose.landmarks, pose.rotation, pose.centre, drive.scale)
+    warp.mouth.draw(canvas, warp.local, pose.landmarks, pose.rotation, pose.centre, drive.scale)
     return canvas, boxes
 
 

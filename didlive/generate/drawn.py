@@ -1,0 +1,243 @@
+"""Eyes and mouths of faces that are drawn: flat colours and ink lines, which move as animators move them. Shut lids are
+skin in one colour with the line of the lashes; a mouth is a shape with an outline. Nothing is shaded, nothing refined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..geometry import EYE_RINGS, IRISES, LIPS_INNER, HeadLocal
+from ..types import F32, U8
+from .eyes import Eye, complete_iris, polygon_mask, white_of
+from .glasses import eye_width
+from .holes import fill_holes
+from .mouth import is_open
+from .own_teeth import box_around, lip_gap
+from .teeth import luma
+
+# How far lashes and lines reach beyond the eye: above, below, beyond the outer and the inner corner, in eye widths.
+REACH = {"above": 0.34, "below": 0.16, "outer": 0.34, "inner": 0.14}
+# What differs from the skin by so many levels is ink, hair or eye; what crosses the lashes' place in one colour, within
+# so many levels, is hair and stays. Within this share of the reach everything is the eye's,
+# but for what is lighter than this share of the skin.
+UNLIKE, SAME, CLOSE, DARK = 22, 26, 0.4, 0.45
+# An iris is at most so much higher than wide.
+TALL = 1.7
+# Width of the outline of a mouth, in face widths, and how dark ink is against the skin where none is seen.
+PEN, INK_LIGHT = 0.009, 0.42
+# The inside of a mouth against the skin: cavity and tongue; teeth show in the upper share of it, in smiles.
+CAVITY, TONGUE, TEETH = (0.62, 0.26, 0.28), (0.94, 0.52, 0.52), 0.26
+# Mouths that open less than this share of their width are a line.
+LEAST = 0.05
+
+
+def _band(ring: F32, width: float, share: float = 1.0) -> F32:
+    """Return (16, 2) px: an eye ring moved out by `share` of the reach of its lashes."""
+    along = np.roll(ring, -1, 0) - np.roll(ring, 1, 0)
+    normal = np.stack([along[:, 1], -along[:, 0]], 1)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
+    reach = np.full((16, 1), REACH["below"], np.float32)
+    reach[1:8] = REACH["above"]
+    return (ring + normal * reach * width * share).astype(np.float32)
+
+
+def _corners(band: F32, ring: F32, width: float, side: int, share: float = 1.0) -> F32:
+    outer, inner = (0, 8) if side == 0 else (8, 0)
+    axis = (ring[outer] - ring[inner]) / max(float(np.linalg.norm(ring[outer] - ring[inner])), 1e-6)
+    band = band.copy()
+    band[outer] = ring[outer] + axis * REACH["outer"] * width * share
+    band[inner] = ring[inner] - axis * REACH["inner"] * width * share
+    return band
+
+
+def lash_band(ring: F32, width: float, side: int, share: float = 1.0) -> F32:
+    """Return (16, 2) px: where the lashes of an eye ring (16, 2) px end, or that share of the way there."""
+    return _corners(_band(ring, width, share), ring, width, side, share)
+
+
+def paint_out_drawn(image: U8, landmarks: F32) -> U8:
+    """Return the crop (H, W, 3) with flat skin in place of both eyes and the ink around them; what else crosses them
+    (hair) stays."""
+    out = image.copy()
+    for side in (0, 1):
+        ring, width = landmarks[EYE_RINGS[side], :2], eye_width(landmarks, side)
+        low, high = box_around(lash_band(ring, width, side, 1.6), 2, image)
+        x0, y0, w, h = int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
+        patch = image[y0:y0 + h, x0:x0 + w].astype(np.float32)
+        skin = _skin_below(image, ring, width)
+        inside = polygon_mask(ring, x0, y0, w, h)
+        lashes = polygon_mask(lash_band(ring, width, side), x0, y0, w, h) > 0.5
+        unlike = np.abs(patch - skin).max(2) > UNLIKE
+        close = polygon_mask(lash_band(ring, width, side, CLOSE), x0, y0, w, h) > 0.5
+        # Black hair over black lashes cannot be told from them.
+        told = ~close | (patch.max(2) > DARK * skin.max())
+        passing = _passing(patch, unlike & told, lashes) & told
+        hole = ((inside > 0.02) | (lashes & unlike & ~passing)).astype(np.uint8)
+        grown = max(1, round(0.02 * width))
+        hole = cv2.dilate(hole, np.ones((2 * grown + 1, 2 * grown + 1), np.uint8)).astype(np.float32)
+        soft = cv2.GaussianBlur(hole, (0, 0), max(0.6, 0.012 * width))[:, :, None]
+        filled = _filled(patch, hole, skin)
+        out[y0:y0 + h, x0:x0 + w] = np.clip(patch + soft * (filled - patch) + 0.5, 0, 255).astype(np.uint8)
+    return out
+
+
+def _filled(patch: F32, hole: F32, skin: F32) -> F32:
+    """Return skin (h, w, 3) for a hole: what of its surroundings is skin goes on into it."""
+    like = (hole < 0.5) & (np.abs(patch - skin).max(2) < 40)
+    if like.sum() < 30:
+        return np.broadcast_to(skin, patch.shape).astype(np.float32)
+    return fill_holes(patch, like.astype(np.float32))
+
+
+def _passing(patch: F32, unlike: np.ndarray, lashes: np.ndarray) -> np.ndarray:
+    """Return (h, w), what crosses the rim of the lashes' place and goes on into it in its own colour: hair, not ink."""
+    rim = cv2.dilate(lashes.astype(np.uint8), np.ones((3, 3), np.uint8)) > lashes
+    # What is skin, and what is done, is walled off.
+    wall = np.pad((~unlike).astype(np.uint8), 1, constant_values=1)
+    picture = np.ascontiguousarray(cv2.GaussianBlur(patch, (0, 0), 0.6))
+    near = (SAME,) * 3
+    for y, x in np.argwhere(rim & unlike):
+        if not wall[y + 1, x + 1]:
+            cv2.floodFill(picture, wall, (int(x), int(y)), 0, near, near,
+                          4 | (2 << 8) | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY)
+    found = (wall[1:-1, 1:-1] == 2).astype(np.uint8)
+    return cv2.morphologyEx(found, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
+
+
+def _skin_below(image: U8, ring: F32, width: float) -> F32:
+    """Return (3,) the colour of the skin below an eye."""
+    low = ring[9:16]
+    points = np.concatenate([low + np.array([0, k * width]) for k in (0.22, 0.3, 0.38, 0.46)])
+    px = np.clip(np.round(points), 0, [image.shape[1] - 1, image.shape[0] - 1]).astype(int)
+    colours = image[px[:, 1], px[:, 0]].astype(np.float32)
+    light = colours[luma(colours) >= np.percentile(luma(colours), 40)]
+    return np.median(light, 0).astype(np.float32)
+
+
+def prepare_drawn_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
+    """Cut a drawn eye out of the crop (H, W, 3) with landmarks (478, 3) px; `painted` is `paint_out_drawn`'s result."""
+    ring, width = landmarks[EYE_RINGS[side], :2], eye_width(landmarks, side)
+    outer = lash_band(ring, width, side, 1.15)
+    low, high = box_around(outer, round(0.25 * width), image)
+    x0, y0, w, h = int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
+    patch = image[y0:y0 + h, x0:x0 + w].astype(np.float32)
+    inside = polygon_mask(ring, x0, y0, w, h)
+    points = landmarks[IRISES[side], :2]
+    centre, radius = points[0].astype(np.float32), float(np.linalg.norm(points[1:] - points[0], axis=1).mean())
+    tall = float(np.clip((ring[12, 1] - centre[1]) / max(radius, 1.0), 1.0, TALL))
+    yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)
+    away = np.hypot(xx + x0 - centre[0], (yy + y0 - centre[1]) / tall)
+    white = white_of(patch, inside, away, radius)
+    iris = complete_iris(patch, inside, away, centre - [x0, y0], radius)
+    soft = max(0.9, 0.08 * radius)
+    alpha = np.clip((1.1 * radius + soft - away) / (2 * soft), 0, 1)[:, :, None]
+    edge = patch - painted[y0:y0 + h, x0:x0 + w].astype(np.float32)
+    inset = ring + (ring.mean(0) - ring) / max(float(np.linalg.norm(ring - ring.mean(0), axis=1).mean()), 1.0)
+    band = np.concatenate([inset, outer]).astype(np.float32)
+    around = cv2.GaussianBlur(polygon_mask(lash_band(ring, width, side, 1.3), x0, y0, w, h), (0, 0), 1.0)
+    return Eye(side, white, np.concatenate([iris * alpha, 255 * alpha], 2).astype(np.float32), edge, edge, x0, y0,
+               centre, radius, ring, band, np.asarray(around, np.float32), drawn=True)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnMouth:
+    """How a mouth is drawn: colours (3,) RGB of cavity, tongue, teeth and ink; pen: width of the outline, px; own:
+    whether the portrait shows an open mouth, which then serves. gap: how far its lips are apart, px."""
+
+    cavity: F32
+    tongue: F32
+    teeth: F32
+    ink: F32
+    pen: float
+    own: bool
+
+    def draw(self, out: U8, local: HeadLocal, target: F32, turned: F32, centre: F32, scale: float) -> None:
+        """Draw the inside of the mouth into `out` (H, W, 3) in place, inside the target lips; see `Mouth.draw`."""
+        ring = target[LIPS_INNER, :2]
+        width = float(np.linalg.norm(ring[0] - ring[10]))
+        share = float(np.clip((lip_gap(ring) / max(width, 1.0) - LEAST / 2) / LEAST, 0, 1))
+        if self.own or share == 0:
+            return
+        low, high = box_around(ring, 4 + round(2 * self.pen), out)
+        x0, y0, w, h = int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
+        if w < 3 or h < 3:
+            return
+        upper, lower = _smooth(ring[:11]), _smooth(ring[[0, *range(19, 9, -1)]])
+        hole = np.concatenate([upper, lower[::-1]])
+        region = out[y0:y0 + h, x0:x0 + w]
+        drawn = np.broadcast_to(self.cavity, region.shape).astype(np.float32).copy()
+        middle = (upper[len(upper) // 2] + lower[len(lower) // 2]) / 2
+        gap = lip_gap(ring)
+        tongue = _ellipse((middle[0], middle[1] + 0.62 * gap), (0.36 * width, 0.5 * gap))
+        _lay(drawn, polygon_mask(tongue, x0, y0, w, h), self.tongue)
+        if gap > 0.16 * width:
+            bite = upper + np.array([0, TEETH * gap]) * _bow(len(upper))[:, None]
+            _lay(drawn, polygon_mask(np.concatenate([upper, bite[::-1]]), x0, y0, w, h), self.teeth)
+        mask = polygon_mask(hole, x0, y0, w, h)[:, :, None] * share
+        made = region + mask * (drawn - region)
+        line = _stroke(hole, max(self.pen * scale, 1.0), (x0, y0), (w, h))[:, :, None] * share
+        region[:] = np.clip(made + line * (self.ink - made) + 0.5, 0, 255).astype(np.uint8)
+
+
+def prepare_drawn_mouth(image: U8, landmarks: F32) -> DrawnMouth:
+    """Read the colours of a drawn mouth from the crop (H, W, 3) with landmarks (478, 3) px."""
+    skin = np.median([_skin_below(image, landmarks[EYE_RINGS[s], :2], eye_width(landmarks, s)) for s in (0, 1)], 0)
+    face = float(np.linalg.norm(landmarks[234, :2] - landmarks[454, :2]))
+    open_ = is_open(landmarks)
+    ink = skin * INK_LIGHT if open_ else _ink(image, landmarks, skin)
+    grey = float(np.ptp(skin)) < 6
+    cavity, tongue = (luma(skin) * np.float32(luma(np.array(c)) if grey else 1) * (1 if grey else np.array(c) / 1)
+                      for c in (CAVITY, TONGUE))
+    teeth = np.clip(0.35 * skin + 0.65 * 255, 0, 255)
+    return DrawnMouth(*(np.broadcast_to(np.asarray(c, np.float32), 3).astype(np.float32)
+                        for c in (cavity, tongue, teeth, ink)), pen=max(PEN * face, 1.0), own=open_)
+
+
+def _ink(image: U8, landmarks: F32, skin: F32) -> F32:
+    """Return (3,) the colour of the line of closed lips: the darkest pixels, in the middle of the mouth."""
+    ring = landmarks[LIPS_INNER, :2]
+    width = float(np.linalg.norm(ring[0] - ring[10]))
+    reach = np.linspace(-0.08, 0.08, 17) * width
+    found = []
+    for x, y in (ring[3:8] + ring[[17, 16, 15, 14, 13]]) / 2:
+        px = np.clip(np.round(np.stack([np.full(17, x), y + reach], 1)), 0,
+                     [image.shape[1] - 1, image.shape[0] - 1]).astype(int)
+        column = image[px[:, 1], px[:, 0]].astype(np.float32)
+        found.append(column[np.argmin(luma(column))])
+    ink = np.median(found, 0)
+    return (ink if luma(ink) < 0.8 * luma(skin) else skin * INK_LIGHT).astype(np.float32)
+
+
+def _smooth(edge: F32) -> F32:
+    """Return (41, 2) px: an edge of the lips (11, 2) px as a round line."""
+    t = np.linspace(0, len(edge) - 1, 41)
+    i = np.minimum(t.astype(int), len(edge) - 2)
+    f = (t - i)[:, None]
+    p = np.concatenate([2 * edge[:1] - edge[1:2], edge, 2 * edge[-1:] - edge[-2:-1]])
+    a, b, c, d = p[i], p[i + 1], p[i + 2], p[i + 3]
+    return (0.5 * (2 * b + (c - a) * f + (2 * a - 5 * b + 4 * c - d) * f ** 2
+                   + (3 * b - a - 3 * c + d) * f ** 3)).astype(np.float32)
+
+
+def _bow(count: int) -> F32:
+    return np.sqrt(np.clip(1 - np.linspace(-1, 1, count) ** 2, 0, 1)).astype(np.float32)
+
+
+def _ellipse(at: tuple[float, float], radii: tuple[float, float]) -> F32:
+    t = np.linspace(0, 2 * np.pi, 40)
+    return np.stack([at[0] + radii[0] * np.cos(t), at[1] + radii[1] * np.sin(t)], 1).astype(np.float32)
+
+
+def _lay(layer: F32, mask: F32, colour: F32) -> None:
+    layer += mask[:, :, None] * (colour - layer)
+
+
+def _stroke(points: F32, pen: float, at: tuple[int, int], size: tuple[int, int]) -> F32:
+    k = 4
+    canvas = np.zeros((size[1] * k, size[0] * k), np.uint8)
+    line = np.round(((points - at + 0.5) * k - 0.5) * 16).astype(np.int32)
+    cv2.polylines(canvas, [line], True, 255, max(1, round(pen * k)), cv2.LINE_AA, 4)
+    return (cv2.resize(canvas, size, interpolation=cv2.INTER_AREA) / np.float32(255)).astype(np.float32)
