@@ -120,15 +120,17 @@ def _moved(face: Face, dx: float, dy: float) -> Face:
     return dataclasses.replace(face, landmarks=face.landmarks + np.array([dx, dy, 0], dtype=np.float32))
 
 
-def load_portrait(path: Path | str, face: int | None = None) -> Portrait:
+def load_portrait(path: Path | str, face: int | None = None, style: str = "auto") -> Portrait:
     """Load a portrait and choose its face: the largest, or number `face` (1 = largest).
 
-    Raises BadInput when the picture cannot be read, shows no face, or the face is tiny or cut off.
+    style: "photo", "drawn", or "auto": the picture says. Raises BadInput when the picture cannot
+    be read, shows no face, or the face is tiny or cut off.
     """
     path = Path(path)
     rgb, alpha = load_image(path)
     faces = find_faces(rgb)
-    drawn = find_drawn(rgb, faces[(face or 1) - 1] if 1 <= (face or 1) <= len(faces) else None)
+    tracked = faces[(face or 1) - 1] if 1 <= (face or 1) <= len(faces) else None
+    drawn = None if style == "photo" else find_drawn(rgb, tracked, style == "drawn")
     if drawn is not None and not faces:
         faces = [drawn]
     if not faces:
@@ -193,7 +195,8 @@ def readiness(face: Face, width: int) -> list[str]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """Readiness of a portrait: usable or not, the face's height px and pose degrees, and what to fix."""
+    """Readiness of a portrait: usable or not, the face's height px and pose degrees, what to fix, and whether the face
+    is drawn."""
 
     usable: bool
     faces: int
@@ -201,6 +204,7 @@ class Verdict:
     yaw_deg: float
     pitch_deg: float
     notes: tuple[str, ...]
+    drawn: bool = False
 
 
 def check_portrait(path: Path | str, face: int | None = None) -> Verdict:
@@ -218,7 +222,7 @@ def examine(path: Path | str, face: int | None = None) -> tuple[Verdict, Portrai
     pitch, yaw, _ = euler_deg(head_rotation(portrait.face))
     notes = list(portrait.warnings)
     notes += _light(portrait)
-    return Verdict(True, portrait.faces, y1 - y0, yaw, pitch, tuple(notes)), portrait
+    return Verdict(True, portrait.faces, y1 - y0, yaw, pitch, tuple(notes), portrait.drawn), portrait
 
 
 def _light(portrait: Portrait) -> list[str]:

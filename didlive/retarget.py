@@ -69,6 +69,8 @@ LOGITS, PUSH_SPAN = 5.5, 0.4
 # How many rings of the mesh inside the outline of a drawn face are held by it, and the least width of its mouth against
 # the performer's.
 DRAWN_RINGS, DRAWN_MOUTH = 3, 0.3
+# Half-open lids make a drawn face sullen: they stay wider open, by this power.
+DRAWN_LIDS = 0.6
 # Performer's lid apertures under this (in mouth widths) are closed lips.
 CONTACT = 0.035
 
@@ -151,8 +153,9 @@ class Retargeter:
     def __init__(self, face: Face, settings: MotionSettings, response: Response | None = None,
                  drawn: bool = False) -> None:
         self.settings = settings
+        self._drawn = drawn
         # The line around a drawn face keeps its shape, and small mouths do not grow wider than they are.
-        self._yields = (1 - spread(OVAL, DRAWN_RINGS))[:, None] if drawn else np.float32(1)
+        self._yields = (1 - spread(OVAL, DRAWN_RINGS))[:, None] if drawn else np.ones((1, 1), np.float32)
         self._narrowest = DRAWN_MOUTH if drawn else 0.6
         self._response = response or Response()
         self._face = face
@@ -292,7 +295,7 @@ class Retargeter:
         move[lips_up] = -0.4 * along[lips_up]
         move[lips_low] = 0.6 * along[lips_low]
         shape = shape.copy()
-        shape[:, 1] += move
+        shape[:, 1] += self._yields.ravel() * move
         # What remains between the lips after rounding and depth: closed means one line.
         if contact < 1:
             line = (shape[INNER_UPPER] + shape[INNER_LOWER]) / 2
@@ -312,6 +315,8 @@ class Retargeter:
             # A gain changes half-closed lids but not the closed end.
             opening = opening if opening <= 0 else 1 + (opening - 1) * (gain if opening > 0.5 or gain > 1 else 1.0)
             opening = min(max(opening, 0.0), 1.35)
+            if self._drawn and opening < 1:
+                opening = opening ** DRAWN_LIDS
             ring = EYE_RINGS[side]
             moved = source[ring] + delta[ring] * size * 0.5
             shape[ring] = moved

@@ -206,6 +206,7 @@ class WindowSettings:
     performer: str = setting("", "the performer's profile in use; empty: calibrated at each start")
 
 
+STYLES = ("auto", "photo", "drawn")
 ENGINES = ("auto", "exact", "ort", "openvino", "coreml", "cuda", "tensorrt_rtx", "tensorrt")
 
 
@@ -223,6 +224,8 @@ class Settings:
     generator: str = setting("refine", "how the portrait is drawn", choices=("refine", "warp", "still"))
     engine: str = setting("auto", "what runs the refiner's network; auto: the fastest here, exact: the same pixels "
                           "everywhere", choices=ENGINES)
+    style: str = setting("auto", "whether the portrait's face is a photo's (or painted like one) or drawn, as in anime "
+                         "and cartoons; auto finds out", choices=STYLES)
 
 
 def check(value: Any, meta: Any, name: str) -> Any:

@@ -14,7 +14,9 @@ from PIL import Image
 
 from didlive.actor import watching
 from didlive.demo import demo_portrait
-from didlive.generate.eyes import _under_lashes, edge_above, paint_out, polygon_mask, prepare_eye
+from didlive.generate.eyes import _under_lashes, prepare_eye
+from didlive.generate.lids import edge_above, paint_out
+from didlive.generate.raster import polygon_mask
 from didlive.generate.warp import WarpGenerator
 from didlive.geometry import BROWS, EYE_LOWER, EYE_RINGS, EYE_UPPER, SHAPE_INDEX
 from didlive.motion import measure, to_motion

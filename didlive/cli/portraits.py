@@ -40,7 +40,7 @@ def _show(path: Path, verdict: object) -> None:
     if not verdict.usable:
         print(f"{path}: cannot be used")
     else:
-        faces = "1 face" if verdict.faces == 1 else f"{verdict.faces} faces"
+        faces = ("1 face" if verdict.faces == 1 else f"{verdict.faces} faces") + ", drawn" * verdict.drawn
         word = "good" if not verdict.notes else "usable"
         print(f"{path}: {word} ({faces}, {verdict.face_height_px:.0f} px high, turned {verdict.yaw_deg:z.0f} degrees, "
               f"tilted {verdict.pitch_deg:z.0f} degrees)")

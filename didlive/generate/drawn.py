@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..geometry import EYE_RINGS, IRISES, LIPS_INNER, HeadLocal
+from ..geometry import BROWS, EYE_RINGS, IRISES, LID_FOLDS, LIPS_INNER, HeadLocal, spread
 from ..types import F32, U8
-from .eyes import Eye, complete_iris, polygon_mask, white_of
+from .eyes import Eye, Lashes, complete_iris, white_of
 from .glasses import eye_width
 from .holes import fill_holes
 from .mouth import is_open
 from .own_teeth import box_around, lip_gap
+from .raster import polygon_mask
 from .teeth import luma
 
 # How far lashes and lines reach beyond the eye: above, below, beyond the outer and the inner corner, in eye widths.
@@ -24,10 +25,15 @@ REACH = {"above": 0.34, "below": 0.16, "outer": 0.34, "inner": 0.14}
 # so many levels, is hair and stays. Within this share of the reach everything is the eye's,
 # but for what is lighter than this share of the skin.
 UNLIKE, SAME, CLOSE, DARK = 22, 26, 0.4, 0.45
+# Lashes are darker than this share of the skin.
+INK = 0.7
 # An iris is at most so much higher than wide.
 TALL = 1.7
-# Width of the outline of a mouth, in face widths, and how dark ink is against the skin where none is seen.
-PEN, INK_LIGHT = 0.009, 0.42
+# Least and greatest width of the line of shut lids, in eye widths.
+LINE = (0.03, 0.085)
+# Width of the outline of a mouth, in face widths; its ink against that of a closed mouth's thin line, and against the
+# skin where none is seen.
+PEN, PRESSED, INK_LIGHT = 0.006, 0.8, (0.5, 0.3, 0.28)
 # The inside of a mouth against the skin: cavity and tongue; teeth show in the upper share of it, in smiles.
 CAVITY, TONGUE, TEETH = (0.62, 0.26, 0.28), (0.94, 0.52, 0.52), 0.26
 # Mouths that open less than this share of their width are a line.
@@ -58,6 +64,14 @@ def lash_band(ring: F32, width: float, side: int, share: float = 1.0) -> F32:
     return _corners(_band(ring, width, share), ring, width, side, share)
 
 
+def lid_stiffness() -> F32:
+    """Return (468, 1) how stiffly each face point follows the head alone: lids are lines that move over the skin, and
+    neither it nor hair goes with them."""
+    stiff = np.minimum(2 * spread(np.concatenate([*EYE_RINGS, *LID_FOLDS]), 3)[:468], 1)
+    stiff[BROWS] = 0
+    return stiff[:, None].astype(np.float32)
+
+
 def paint_out_drawn(image: U8, landmarks: F32) -> U8:
     """Return the crop (H, W, 3) with flat skin in place of both eyes and the ink around them; what else crosses them
     (hair) stays."""
@@ -67,7 +81,7 @@ def paint_out_drawn(image: U8, landmarks: F32) -> U8:
         low, high = box_around(lash_band(ring, width, side, 1.6), 2, image)
         x0, y0, w, h = int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
         patch = image[y0:y0 + h, x0:x0 + w].astype(np.float32)
-        skin = _skin_below(image, ring, width)
+        skin = skin_below(image, ring, width)
         inside = polygon_mask(ring, x0, y0, w, h)
         lashes = polygon_mask(lash_band(ring, width, side), x0, y0, w, h) > 0.5
         unlike = np.abs(patch - skin).max(2) > UNLIKE
@@ -75,10 +89,12 @@ def paint_out_drawn(image: U8, landmarks: F32) -> U8:
         # Black hair over black lashes cannot be told from them.
         told = ~close | (patch.max(2) > DARK * skin.max())
         passing = _passing(patch, unlike & told, lashes) & told
-        hole = ((inside > 0.02) | (lashes & unlike & ~passing)).astype(np.uint8)
+        ink = unlike & (patch.max(2) < INK * skin.max())
+        hole = ((inside > 0.02) | (lashes & ink & ~passing)).astype(np.uint8)
+        hole = cv2.morphologyEx(hole, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
         grown = max(1, round(0.02 * width))
         hole = cv2.dilate(hole, np.ones((2 * grown + 1, 2 * grown + 1), np.uint8)).astype(np.float32)
-        soft = cv2.GaussianBlur(hole, (0, 0), max(0.6, 0.012 * width))[:, :, None]
+        soft = cv2.GaussianBlur(hole, (0, 0), max(0.6, 0.02 * width))[:, :, None]
         filled = _filled(patch, hole, skin)
         out[y0:y0 + h, x0:x0 + w] = np.clip(patch + soft * (filled - patch) + 0.5, 0, 255).astype(np.uint8)
     return out
@@ -107,7 +123,7 @@ def _passing(patch: F32, unlike: np.ndarray, lashes: np.ndarray) -> np.ndarray:
     return cv2.morphologyEx(found, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
 
 
-def _skin_below(image: U8, ring: F32, width: float) -> F32:
+def skin_below(image: U8, ring: F32, width: float) -> F32:
     """Return (3,) the colour of the skin below an eye."""
     low = ring[9:16]
     points = np.concatenate([low + np.array([0, k * width]) for k in (0.22, 0.3, 0.38, 0.46)])
@@ -125,6 +141,7 @@ def prepare_drawn_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
     x0, y0, w, h = int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
     patch = image[y0:y0 + h, x0:x0 + w].astype(np.float32)
     inside = polygon_mask(ring, x0, y0, w, h)
+    ink, thick = _lashes(image, ring, landmarks[IRISES[side], :2], skin_below(image, ring, width), width)
     points = landmarks[IRISES[side], :2]
     centre, radius = points[0].astype(np.float32), float(np.linalg.norm(points[1:] - points[0], axis=1).mean())
     tall = float(np.clip((ring[12, 1] - centre[1]) / max(radius, 1.0), 1.0, TALL))
@@ -139,7 +156,23 @@ def prepare_drawn_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
     band = np.concatenate([inset, outer]).astype(np.float32)
     around = cv2.GaussianBlur(polygon_mask(lash_band(ring, width, side, 1.3), x0, y0, w, h), (0, 0), 1.0)
     return Eye(side, white, np.concatenate([iris * alpha, 255 * alpha], 2).astype(np.float32), edge, edge, x0, y0,
-               centre, radius, ring, band, np.asarray(around, np.float32), drawn=True)
+               centre, radius, ring, band, np.asarray(around, np.float32), Lashes(ink, thick, patch))
+
+
+def _lashes(image: U8, ring: F32, iris: F32, skin: F32, width: float) -> tuple[F32, float]:
+    """Return the colour (3,) of the line of the upper lid, and its width px in the middle."""
+    reach = np.arange(-0.3, 0.2, 0.5 / max(width, 8.0))
+    found, widths = [], []
+    for x, y in ring[2:7]:
+        px = np.clip(np.round(np.stack([np.full(len(reach), x), y + reach * width], 1)), 0,
+                     [image.shape[1] - 1, image.shape[0] - 1]).astype(int)
+        column = image[px[:, 1], px[:, 0]].astype(np.float32)
+        light = luma(column)
+        found.append(column[np.argmin(light)])
+        widths.append(float((light < (light.min() + luma(skin)) / 2).mean()) * 0.5 * width)
+    ink = np.median(found, 0).astype(np.float32)
+    # Over the iris nobody can say where the line ends.
+    return ink, min(max(min(widths), LINE[0] * width), LINE[1] * width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +217,10 @@ class DrawnMouth:
 
 def prepare_drawn_mouth(image: U8, landmarks: F32) -> DrawnMouth:
     """Read the colours of a drawn mouth from the crop (H, W, 3) with landmarks (478, 3) px."""
-    skin = np.median([_skin_below(image, landmarks[EYE_RINGS[s], :2], eye_width(landmarks, s)) for s in (0, 1)], 0)
+    skin = np.median([skin_below(image, landmarks[EYE_RINGS[s], :2], eye_width(landmarks, s)) for s in (0, 1)], 0)
     face = float(np.linalg.norm(landmarks[234, :2] - landmarks[454, :2]))
     open_ = is_open(landmarks)
-    ink = skin * INK_LIGHT if open_ else _ink(image, landmarks, skin)
+    ink = skin * np.array(INK_LIGHT) if open_ else _ink(image, landmarks, skin)
     grey = float(np.ptp(skin)) < 6
     cavity, tongue = (luma(skin) * np.float32(luma(np.array(c)) if grey else 1) * (1 if grey else np.array(c) / 1)
                       for c in (CAVITY, TONGUE))
@@ -208,7 +241,7 @@ def _ink(image: U8, landmarks: F32, skin: F32) -> F32:
         column = image[px[:, 1], px[:, 0]].astype(np.float32)
         found.append(column[np.argmin(luma(column))])
     ink = np.median(found, 0)
-    return (ink if luma(ink) < 0.8 * luma(skin) else skin * INK_LIGHT).astype(np.float32)
+    return (PRESSED * ink if luma(ink) < 0.93 * luma(skin) else skin * np.array(INK_LIGHT)).astype(np.float32)
 
 
 def _smooth(edge: F32) -> F32:

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..geometry import COLUMNS_LOWER, COLUMNS_UPPER, INNER_LOWER, INNER_UPPER, LIPS_INNER, LIPS_OUTER
 from ..types import F32, U8
-from .eyes import polygon_mask
 from .mesh import smoothstep
 from .own_teeth import box_around, lip_gap
+from .raster import polygon_mask
 
 # The line is sought so far above and below the tracked one, in mouth widths; it is no thicker than this.
 REACH, THICKEST = 0.05, 0.015

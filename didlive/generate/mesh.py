@@ -87,9 +87,10 @@ def smoothstep(x: np.ndarray | float) -> np.ndarray:
     return clipped * clipped * (3 - 2 * clipped)
 
 
-def build_mesh(landmarks: F32, local: HeadLocal, person: F32, above: int, stiff: F32) -> HeadMesh:
+def build_mesh(landmarks: F32, local: HeadLocal, person: F32, above: int, stiff: F32, flat: float = FLAT
+               ) -> HeadMesh:
     """Return the mesh for landmarks (478, 3) px in a crop with person coverage (above + H, W) 0..1, the first rows of
-    it above the crop; stiff: (468, 1) 0..1, where glasses hold the face."""
+    it above the crop; stiff: (468, 1) 0..1, where glasses, or lines, hold the face; flat: how flat they are."""
     face = landmarks[:FACE_POINTS]
     oval = face[OVAL]
     middle = (oval[:, :2].max(0) + oval[:, :2].min(0)) / 2
@@ -108,7 +109,8 @@ def build_mesh(landmarks: F32, local: HeadLocal, person: F32, above: int, stiff:
     skull = Skull(share, _to_local(centre, local), (outside - centre)[:, :2])
     tuck = np.concatenate([_tuck(face[:, :2], person, above, local.scale), np.zeros_like(outside[:, :2])])
     return HeadMesh(np.concatenate([face, outside]).astype(np.float32), tuck, ring_local,
-                    weight.astype(np.float32), follow, triangles, len(outer), stiff, _frame(face, local, stiff), skull)
+                    weight.astype(np.float32), follow, triangles, len(outer), stiff, _frame(face, local, stiff, flat),
+                    skull)
 
 
 def _to_local(points: F32, local: HeadLocal) -> F32:
@@ -160,7 +162,7 @@ def _tuck(points: F32, person: F32, above: int, scale: float) -> F32:
     return np.where(((far > 0) & (far < FARTHEST * scale))[:, None], way, 0).astype(np.float32)
 
 
-def _frame(face: F32, local: HeadLocal, stiff: F32) -> F32:
+def _frame(face: F32, local: HeadLocal, stiff: F32, flatness: float) -> F32:
     """Return (468, 3) head-local positions of the face points, those under glasses nearly in a plane across the bridge
     of the nose: a frame is flat, and stays straight in a turn."""
     flat = _to_local(face, local)
@@ -169,7 +171,7 @@ def _frame(face: F32, local: HeadLocal, stiff: F32) -> F32:
     held[OVAL] = False
     # Along the line of sight, so that the picture at rest is the same.
     sight = local.rotation[2] / local.rotation[2, 2]
-    flat[held] += FLAT * (local.shape[BRIDGE, 2] - flat[held, 2:]) * sight
+    flat[held] += flatness * (local.shape[BRIDGE, 2] - flat[held, 2:]) * sight
     return flat
 
 

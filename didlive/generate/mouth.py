@@ -10,10 +10,9 @@ import numpy as np
 
 from ..geometry import CHIN, LIPS_INNER, LIPS_OUTER, HeadLocal
 from ..types import F32, U8
-from .eyes import polygon_mask
 from .holes import fill_holes
 from .own_teeth import Sprite, as_shown, box_around, find_own_teeth, lip_gap
-from .raster import blend
+from .raster import blend, polygon_mask
 from .teeth import LOWER_MM, SPRITE_MM, UPPER_MM, Palette, Teeth, draw_arch, draw_tongue, luma
 
 FACE_WIDTH_MM = 140.0

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..geometry import LIPS_INNER, HeadLocal
 from ..types import F32, U8
-from .eyes import polygon_mask
 from .holes import fill_holes
+from .raster import polygon_mask
 from .teeth import Palette, luma
 
 

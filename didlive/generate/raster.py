@@ -1,9 +1,10 @@
-"""Compiled inner loops: triangles to a backward map, and layers over a background. They release the GIL."""
+"""Compiled inner loops: triangles to a backward map, and layers over a background (they release the GIL); and masks."""
 
 from __future__ import annotations
 
 import math
 
+import cv2
 import numba
 import numpy as np
 
@@ -11,6 +12,8 @@ from ..types import F32, U8
 
 # How much faster a channel of the skin loses that is darker than the brightest one (measured: 0.26 to 0.64).
 DEEPENS = 0.45
+# Masks are drawn so many times larger.
+OVERSAMPLE = 4
 _INVERSE = (1 / np.maximum(np.arange(256), 1)).astype(np.float32)
 # Rows and columns of a picture.
 Box = tuple[slice, slice]
@@ -217,3 +220,13 @@ def shade(layer: U8, change: F32, map_x: F32, map_y: F32, corner: tuple[float, f
             layer[y, x, 0] = np.uint8(min(top, r * (gain - bend * r) + half))
             layer[y, x, 1] = np.uint8(min(top, g * (gain - bend * g) + half))
             layer[y, x, 2] = np.uint8(min(top, b * (gain - bend * b) + half))
+
+
+def polygon_mask(points: F32, x0: int, y0: int, width: int, height: int) -> F32:
+    """Return (height, width) float32 coverage 0..1 of a polygon (N, 2) px, antialiased by supersampling."""
+    k = OVERSAMPLE
+    canvas = np.zeros((height * k, width * k), dtype=np.uint8)
+    # Pixel centres are at integers, so a big pixel spans -0.5..0.5 around them.
+    scaled = (points - [x0, y0] + 0.5) * k - 0.5
+    cv2.fillPoly(canvas, [np.round(scaled * 16).astype(np.int32)], 255, cv2.LINE_8, 4)
+    return (cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA) / np.float32(255)).astype(np.float32)

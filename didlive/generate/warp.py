@@ -19,10 +19,11 @@ from ..geometry import (
 )
 from ..types import F32, U8, Drive, Patch, Portrait
 from .crown import grow_crown
-from .drawn import DrawnMouth, paint_out_drawn, prepare_drawn_eye, prepare_drawn_mouth
-from .eyes import Eye, draw_eye, paint_out, prepare_eye
+from .drawn import DrawnMouth, lid_stiffness, paint_out_drawn, prepare_drawn_eye, prepare_drawn_mouth
+from .eyes import Eye, draw_eye, prepare_eye
 from .far_side import FarSide, far_box, lay_far_side, prepare_far_side
 from .glasses import Rims, find_rims, stiffness
+from .lids import paint_out
 from .lip_line import LipLine, calm_lips, find_lip_line
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
@@ -79,7 +80,10 @@ class WarpGenerator:
         if y == 0:
             matte = Matte(grow_crown(matte.person, landmarks), matte.background)
         coverage = np.concatenate([matte.person[:matte.above, :, 3].astype(np.float32) / np.float32(255), coverage])
-        mesh = build_mesh(landmarks, local, coverage, matte.above, stiffness(rims, landmarks))
+        if portrait.drawn:
+            mesh = build_mesh(landmarks, local, coverage, matte.above, lid_stiffness(), 0.0)
+        else:
+            mesh = build_mesh(landmarks, local, coverage, matte.above, stiffness(rims, landmarks))
         eyes, mouth = _features(portrait, crop, painted, landmarks, local, rims)
         identity_x, identity_y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
         far, wrinkles = None, None

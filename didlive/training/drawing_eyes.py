@@ -51,7 +51,8 @@ def eye_style(rng: Rng, style: Style) -> EyeStyle:
     return EyeStyle(np.array([rng.uniform(0.4, 0.56), rng.uniform(-0.06, 0.06)]), float(wide), float(up),
                     float(tall - up), float(rng.uniform(0.35, 1)), float(rng.uniform(0.35, 1.2)),
                     float(rng.uniform(-0.25, 0.3)) * tall, np.array([iris_x, iris_y]),
-                    (rng.normal(0, [0.15, 0.08]) * wide).astype(np.float32), colours.astype(np.float32), dark.astype(np.float32),
+                    (rng.normal(0, [0.15, 0.08]) * wide).astype(np.float32), colours.astype(np.float32),
+                    dark.astype(np.float32),
                     float(rng.uniform(0.01, 0.09)), float(rng.uniform(0, 0.3)), float(rng.uniform(-0.1, 0.12)),
                     lights.astype(np.float32), float(rng.uniform(-0.5, 1)), float(rng.uniform(0.1, 0.35)))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..drawn import MARKS
+from ..marks import MARKS
 from ..types import F32, U8
 from .drawing_eyes import EyeStyle, draw_brow, draw_eye, eye_style
 from .drawing_tools import Rng, Sheet, Style, any_colour, curve
@@ -18,7 +18,7 @@ CANVAS = 256
 
 
 def draw_face(rng: Rng, canvas: int = CANVAS, close: bool | None = None) -> tuple[U8, F32]:
-    """Return one drawing (canvas, canvas, 3) RGB and its marks (MARKS, 2) px, see `didlive.drawn`. close: whether the
+    """Return one drawing (canvas, canvas, 3) RGB and its marks (MARKS, 2) px, see `didlive.marks`. close: whether the
     face fills the picture; None leaves it to chance."""
     style = _style(rng)
     sheet = Sheet(_backdrop(rng, canvas), _placement(rng, canvas, rng.random() < 0.6 if close is None else close))

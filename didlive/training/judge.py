@@ -13,7 +13,7 @@ from skimage.metrics import structural_similarity
 
 from ..errors import BadInput
 from ..generate.canonical import EYE, FACE, MOUTH, Region, matrices, pose_of, take, to_crop
-from ..generate.eyes import polygon_mask
+from ..generate.raster import polygon_mask
 from ..generate.refine import RefineGenerator
 from ..generate.warp import WarpGenerator
 from ..geometry import EYE_RINGS, LIPS_INNER, LIPS_OUTER, OVAL

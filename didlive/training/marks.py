@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..drawn import CELLS, MARKS, SIDE, mirrored_marks, read_maps
 from ..errors import BadInput
+from ..marks import CELLS, MARKS, SIDE, mirrored_marks, read_maps
 from ..types import F32, U8
 from .drawings import CANVAS, draw_face
 from .export import manifest_line

@@ -28,7 +28,7 @@ from ..generate.canonical import (
     take,
     views,
 )
-from ..generate.mouth import is_open
+from ..generate.mouth import Mouth, is_open
 from ..generate.warp import WarpGenerator, WarpSource
 from ..geometry import head_local, head_rotation, lid_opening, portrait_landmarks
 from ..motion import to_motion
@@ -98,8 +98,11 @@ def make_pair(warp: WarpGenerator, face: Face, image: U8, truth: Face, kind: int
 
 
 def sample_of(pair: Pair, corpus: Corpus) -> Sample | None:
-    """Return the crops of a pair; None when it teaches nothing (the source did not move, the light differs)."""
+    """Return the crops of a pair; None when it teaches nothing (the source did not move, the light differs, it
+    is drawn)."""
     image, source = pair.source.portrait.image, pair.source
+    if not isinstance(source.mouth, Mouth):
+        return None
     reference = make_reference(image, still_pose(source.landmarks, source.local), source.local, source.mouth)
     seen = views(WarpGenerator().generate(source, pair.drive).image, pose_of(pair.drive, source), reference)
     truths = pair.truths(corpus.picture(pair.target))

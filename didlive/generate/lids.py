@@ -1,0 +1,145 @@
+"""The lids of photographed eyes: what their skin looks like when they are shut, and how wide their edges are."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..geometry import BROW_SETS, EYE_RINGS
+from ..types import F32, U8
+from .glasses import Rims, eye_width
+from .mesh import smoothstep
+from .raster import polygon_mask
+
+RING = 16
+# Width of the lid edge below the eye, and least and greatest one above it, in eye widths: lashes and fold are on it,
+# but no more than this share of the way to the brow.
+EDGE_BELOW, EDGE_ABOVE, TO_BROW = 0.085, (0.15, 0.30), 0.6
+# Pixels that the eyeball covers in part show the lid edge beside it.
+INSET_PX = 1.0
+# How softly plain skin begins, in eye widths.
+SOFT = 0.03
+# As far it stays from the rims of glasses.
+RIM = 0.1
+# A closed lid: share of its colour that comes from the skin below the eye, least brightness of lid and fold against
+# that skin, and how much the tint of the fold may differ from it.
+LID_FROM_BELOW, LID_LIGHT, FOLD_LIGHT, FOLD_TINT = 0.6, 0.86, 0.52, 0.05
+# How light the fold of a lid behind glasses is against the skin below.
+FOLD_FRAMED = 0.85
+# Lids turn away from the light towards the corners of the eye: by how much they are darker there, and from where on, in
+# half eye widths from the middle.
+TURNS_AWAY, ROUND_FROM = 0.22, 0.4
+
+
+def edge_above(landmarks: F32, side: int, rims: Rims | None) -> float:
+    """Return the width of the upper lid's edge, in eye widths, from landmarks (478, 3) px and the rims of glasses."""
+    ring, brow = landmarks[EYE_RINGS[side], :2], landmarks[BROW_SETS[side], :2]
+    axis = ring[8] - ring[0]
+    along = axis / (axis @ axis)
+    down = np.array([-along[1], along[0]], dtype=np.float32)
+    u, v = (ring[:9] - ring[0]) @ along, (ring[:9] - ring[0]) @ down
+
+    def over(points: F32) -> F32:
+        return (np.interp((points - ring[0]) @ along, u, v) - (points - ring[0]) @ down).astype(np.float32)
+
+    # The lower edge of the brow, without its lowest end.
+    room = max(TO_BROW * float(np.sort(over(brow))[2]), EDGE_ABOVE[0])
+    if rims is not None:
+        rim = rims[side]
+        across, away = (rim - ring[0]) @ along, over(rim)
+        room = min(room, max(float(away[(away > 0) & (across > 0) & (across < 1)].min(initial=1.0)) - RIM, 0.05))
+    return min(room, EDGE_ABOVE[1])
+
+
+def lid_band(ring: F32, width: float, above: float, more: float = 0.0) -> F32:
+    """Return (32, 2) px: the ring moved in by INSET_PX, and moved out by the width of the lid edge and `more` eye
+    widths."""
+    along = np.roll(ring, -1, 0) - np.roll(ring, 1, 0)
+    normal = np.stack([along[:, 1], -along[:, 0]], 1)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
+    # The ring runs clockwise on the screen for both eyes: the normal points out.
+    reach = np.full((RING, 1), EDGE_BELOW * width, dtype=np.float32)
+    reach[1:8] = above * width
+    reach[[0, 8]] = 0.5 * EDGE_BELOW * width
+    return np.concatenate([ring - normal * INSET_PX, ring + normal * (reach + more * width)]).astype(np.float32)
+
+
+def paint_out(image: U8, landmarks: F32, rims: Rims | None) -> U8:
+    """Return the crop (H, W, 3) with plain lid skin in place of both eyes and their lashes; rims: of glasses."""
+    out = image.copy()
+    for side in (0, 1):
+        ring = landmarks[EYE_RINGS[side], :2]
+        width = eye_width(landmarks, side)
+        above = edge_above(landmarks, side, rims)
+        outer = lid_band(ring, width, above)[RING:]
+        margin = 0.30 * width
+        x0, y0 = np.maximum(np.floor(outer.min(0) - margin), 0).astype(int)
+        x1, y1 = np.minimum(np.ceil(outer.max(0) + margin), [image.shape[1], image.shape[0]]).astype(int)
+        patch = image[y0:y1, x0:x1].astype(np.float32)
+        h, w = patch.shape[:2]
+        hole = polygon_mask(np.maximum(outer, 0), int(x0), int(y0), w, h)
+        skin = _lid_skin(image, ring, above, rims is not None, (int(x0), int(y0)), (w, h))
+        soft = cv2.GaussianBlur(hole, (0, 0), max(0.6, SOFT * width))[:, :, None]
+        out[y0:y1, x0:x1] = np.clip(patch * (1 - soft) + skin * soft + 0.5, 0, 255).astype(np.uint8)
+    return out
+
+
+def _lid_skin(image: U8, ring: F32, edge: float, framed: bool, at: tuple[int, int],
+              size: tuple[int, int]) -> F32:
+    """Return (h, w, 3) float32: what the skin of a closed lid looks like, for the patch of `size` (w, h) at `at` px.
+
+    The skin around an open eye is in the shadow of brow and fold; a lid that comes down turns to the light, about as
+    the skin under the eye does. So its colour is taken from there, and only in part from above.
+    """
+    axis = ring[8] - ring[0]
+    width = float(np.linalg.norm(axis))
+    along = axis / width
+    # Both rings run clockwise on the screen: this normal points down, to the cheek.
+    down = np.array([-along[1], along[0]], dtype=np.float32)
+    blurred = cv2.GaussianBlur(image, (0, 0), max(0.8, 0.03 * width))
+
+    def colours(points: npt.NDArray[np.floating]) -> F32:
+        px = np.clip(np.round(points), 0, [image.shape[1] - 1, image.shape[0] - 1]).astype(int)
+        return blurred[px[:, 1], px[:, 0]].astype(np.float32)
+
+    u = (ring - ring[0]) @ along / width
+    v = (ring - ring[0]) @ down / width
+    upper, lower = slice(1, 8), slice(15, 8, -1)
+    under = _line(u[lower], np.stack([colours(ring[lower] + k * width * down) for k in (0.22, 0.34, 0.46)]))
+    past = edge + np.array([-0.01, 0.03, 0.07])
+    over = _line(u[upper], np.stack([colours(ring[upper] - k * width * down) for k in past]))
+    yy, xx = np.mgrid[0:size[1], 0:size[0]].astype(np.float32)
+    dx, dy = xx + at[0] - ring[0, 0], yy + at[1] - ring[0, 1]
+    x = np.clip((dx * along[0] + dy * along[1]) / width, 0, 1)
+    y = (dx * down[0] + dy * down[1]) / width
+    top, bottom = np.interp(x, u[:9], v[:9]), np.interp(x, np.append(u[lower], 1), np.append(v[lower], 0))
+    below = np.clip((y - top) / np.maximum(bottom - top, 0.05), 0, 1)[:, :, None]
+    above = np.clip((top - y) / edge, 0, 1)[:, :, None]
+    low = under[0] + x[:, :, None] * under[1]
+    # A strand of hair or a brow may have darkened and tinted what lies above; of glasses it is the frame.
+    ratio = np.maximum(over[0] + x[:, :, None] * over[1], 1) / np.maximum(low, 1)
+    level = ratio.mean(2, keepdims=True)
+    ratio = np.clip(level, FOLD_LIGHT, 1) * np.clip(ratio / level, 1 - FOLD_TINT, 1 + FOLD_TINT)
+    high = low * (FOLD_FRAMED if framed else ratio)
+    lid = LID_FROM_BELOW * low + (1 - LID_FROM_BELOW) * high
+    lid = lid * np.maximum(1, LID_LIGHT * low.sum(2, keepdims=True) / np.maximum(lid.sum(2, keepdims=True), 1))
+    # Up to the fold it turns into the skin there, without an edge where the drawn skin ends.
+    lid = lid + above * above * (3 - 2 * above) * (high - lid)
+    round_off = TURNS_AWAY * smoothstep((np.abs(2 * x - 1) - ROUND_FROM) / (1 - ROUND_FROM))[:, :, None]
+    lid = lid * (1 - round_off * (1 - above) * (1 - below))
+    return np.clip(lid + below * (low - lid), 0, 255).astype(np.float32)
+
+
+def _line(u: F32, samples: F32) -> F32:
+    """Return (2, 3): offset and slope of the colour along the eye, from (3, N, 3) samples at (N,) `u`.
+
+    The lighter half of the samples, since a bag, a lash or a frame is dark; then Theil and Sen's line (median of
+    slopes), so that a single glint or strand of hair does not count."""
+    order = np.argsort(samples.sum(2), axis=0)[:, :, None]
+    colour = np.take_along_axis(samples, order, 0)[1:].mean(0)
+    i, j = np.triu_indices(len(u), 1)
+    apart = np.abs(u[j] - u[i]) > 0.02
+    i, j = i[apart], j[apart]
+    slope = np.median((colour[j] - colour[i]) / (u[j] - u[i])[:, None], axis=0)
+    return np.stack([np.median(colour - u[:, None] * slope, axis=0), slope]).astype(np.float32)
