@@ -10,6 +10,7 @@ from .errors import BadInput
 
 GRACE_HOPPER = ("Grace Hopper", "matplotlib", Path("mpl-data", "sample_data", "grace_hopper.jpg"))
 ASTRONAUT = ("Eileen Collins", "skimage", Path("data", "astronaut.png"))
+ANIME = ("Anime", "didlive", Path("data", "anime.png"))
 
 
 def _installed(package: str, file: Path) -> Path | None:
@@ -20,9 +21,9 @@ def _installed(package: str, file: Path) -> Path | None:
 
 
 def sample_portraits() -> tuple[tuple[str, Path], ...]:
-    """Return (name, path) of the built-in portraits that are there, all in the public domain: Grace Hopper (US Navy,
-    from Matplotlib's sample data) and Eileen Collins (NASA, from scikit-image's)."""
-    found = ((name, _installed(package, file)) for name, package, file in (GRACE_HOPPER, ASTRONAUT))
+    """Return (name, path) of the built-in portraits that are there: Grace Hopper (US Navy, from Matplotlib's sample
+    data) and Eileen Collins (NASA, from scikit-image's), both in the public domain, and a drawn face of ours."""
+    found = ((name, _installed(package, file)) for name, package, file in (GRACE_HOPPER, ASTRONAUT, ANIME))
     return tuple((name, path) for name, path in found if path is not None)
 
 

@@ -69,8 +69,9 @@ LOGITS, PUSH_SPAN = 5.5, 0.4
 # How many rings of the mesh inside the outline of a drawn face are held by it, and the least width of its mouth against
 # the performer's.
 DRAWN_RINGS, DRAWN_MOUTH = 3, 0.3
-# Half-open lids make a drawn face sullen: they stay wider open, by this power.
-DRAWN_LIDS = 0.6
+# Half-open lids make a drawn face sullen: they stay wider open, by this power. Its brows are moved less, since the hair
+# that they are drawn on moves, too.
+DRAWN_LIDS, DRAWN_BROWS = 0.6, 0.9
 # Performer's lid apertures under this (in mouth widths) are closed lips.
 CONTACT = 0.035
 
@@ -221,7 +222,7 @@ class Retargeter:
         out = self._regions.mouth * lower_face * gains.mouth
         for side in (0, 1):
             height = _brow_height(source, side)
-            brow = BROWS_SEEN * _ratio(height, _brow_height(neutral.shape, side), BROW_LOW, 1.5)
+            brow = (DRAWN_BROWS if self._drawn else BROWS_SEEN) * _ratio(height, _brow_height(neutral.shape, side), BROW_LOW, 1.5)
             lift = brow * float(delta[BROW_SETS[side], 1].mean())
             if lift:
                 brow *= soft_limit(lift, (BROW_LIFT if lift < 0 else BROW_DROP) * height) / lift

@@ -113,7 +113,9 @@ def test_flat_colours_are_recognised_and_photographs_too(models: Path, tmp_path:
         flat += load_portrait(tmp_path / f"{seed}.png", style="auto").drawn if find_faces(picture) else (
             find_drawn(picture, None) is not None)
     assert flat >= 3
-    for _, path in sample_portraits():
+    *photos, anime = (path for _, path in sample_portraits())
+    assert load_portrait(anime).drawn and check_portrait(anime).notes == ()
+    for path in photos:
         assert not load_portrait(path).drawn
         assert load_portrait(path, style="drawn").drawn, "the user knows better"
     clean = next(s for s in STYLES if find_drawn(drawing(s)[0], None) is not None)

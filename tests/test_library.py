@@ -29,7 +29,7 @@ def picture(folder: Path, name: str = "me.png", size: tuple[int, int] = (40, 30)
 def test_the_samples_come_first_and_stay(library: Library, tmp_path: Path):
     own = library.add(picture(tmp_path))
     names = [entry.name for entry in library.entries()]
-    assert names == ["Grace Hopper", "Eileen Collins", "me"]
+    assert names == ["Grace Hopper", "Eileen Collins", "Anime", "me"]
     sample = library.entries()[0]
     assert sample.builtin and sample.path.is_file() and sample.key == key_of(sample.path.read_bytes())
     with pytest.raises(BadInput, match="comes with didlive"):
@@ -37,7 +37,7 @@ def test_the_samples_come_first_and_stay(library: Library, tmp_path: Path):
     with pytest.raises(BadInput, match="comes with didlive"):
         library.rename(sample.key, "Amazing")
     library.remove(own.key)
-    assert len(library.entries()) == 2
+    assert len(library.entries()) == 3
 
 
 def test_a_copy_is_kept_with_its_name(library: Library, tmp_path: Path):
@@ -62,7 +62,7 @@ def test_the_same_picture_twice_is_one_entry(library: Library, tmp_path: Path):
     path = picture(tmp_path)
     assert library.add(path) == library.add(path)
     assert library.add(library.entries()[0].path).builtin
-    assert len(library.entries()) == 3
+    assert len(library.entries()) == 4
 
 
 def test_what_is_no_picture_is_refused(library: Library, tmp_path: Path):
@@ -75,7 +75,7 @@ def test_what_is_no_picture_is_refused(library: Library, tmp_path: Path):
     for wrong in (np.zeros((3, 4), np.uint8), np.zeros((3, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(BadInput, match="not a picture"):
             library.add_image(wrong, "pasted")
-    assert len(library.entries()) == 2
+    assert len(library.entries()) == 3
 
 
 def test_a_pasted_picture_keeps_every_bit(library: Library):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..geometry import BROWS, EYE_RINGS, IRISES, LID_FOLDS, LIPS_INNER, HeadLocal, spread
+from ..geometry import BROW_SETS, BROWS, EYE_RINGS, IRISES, LID_FOLDS, LIPS_INNER, HeadLocal, spread
 from ..types import F32, U8
 from .eyes import Eye, Lashes, complete_iris, white_of
 from .glasses import eye_width
@@ -19,8 +19,10 @@ from .own_teeth import box_around, lip_gap
 from .raster import polygon_mask
 from .teeth import luma
 
-# How far lashes and lines reach beyond the eye: above, below, beyond the outer and the inner corner, in eye widths.
-REACH = {"above": 0.34, "below": 0.16, "outer": 0.34, "inner": 0.14}
+# How far lashes and lines reach beyond the eye: above at most and at least, below, beyond the outer and the inner
+# corner, in eye widths; and what share of the way to the brow is theirs.
+ABOVE, LEAST_ABOVE, BELOW, OUTER, INNER = 0.34, 0.1, 0.16, 0.34, 0.14
+TO_BROW = 0.75
 # What differs from the skin by so many levels is ink, hair or eye; what crosses the lashes' place in one colour, within
 # so many levels, is hair and stays. Within this share of the reach everything is the eye's,
 # but for what is lighter than this share of the skin.
@@ -29,6 +31,8 @@ UNLIKE, SAME, CLOSE, DARK = 22, 26, 0.4, 0.45
 INK = 0.7
 # An iris is at most so much higher than wide.
 TALL = 1.7
+# The white of an eye is lighter than this share of its lightest.
+WHITE = 0.82
 # Least and greatest width of the line of shut lids, in eye widths.
 LINE = (0.03, 0.085)
 # Width of the outline of a mouth, in face widths; its ink against that of a closed mouth's thin line, and against the
@@ -40,28 +44,38 @@ CAVITY, TONGUE, TEETH = (0.62, 0.26, 0.28), (0.94, 0.52, 0.52), 0.26
 LEAST = 0.05
 
 
-def _band(ring: F32, width: float, share: float = 1.0) -> F32:
-    """Return (16, 2) px: an eye ring moved out by `share` of the reach of its lashes."""
-    along = np.roll(ring, -1, 0) - np.roll(ring, 1, 0)
-    normal = np.stack([along[:, 1], -along[:, 0]], 1)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-    reach = np.full((16, 1), REACH["below"], np.float32)
-    reach[1:8] = REACH["above"]
-    return (ring + normal * reach * width * share).astype(np.float32)
+@dataclass(frozen=True, slots=True)
+class Lid:
+    """The place of one drawn eye: its ring (16, 2) px, width px, and how far lashes may reach above it, in eye widths
+    (the brow is not theirs)."""
+
+    side: int
+    ring: F32
+    width: float
+    above: float
+
+    def band(self, share: float = 1.0) -> F32:
+        """Return (16, 2) px: where the lashes end, or that share of the way there."""
+        along = np.roll(self.ring, -1, 0) - np.roll(self.ring, 1, 0)
+        normal = np.stack([along[:, 1], -along[:, 0]], 1)
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
+        reach = np.full((16, 1), BELOW, np.float32)
+        reach[1:8] = self.above
+        out = self.ring + normal * reach * self.width * share
+        outer, inner = (0, 8) if self.side == 0 else (8, 0)
+        axis = (self.ring[outer] - self.ring[inner]) / max(self.width, 1e-6)
+        out[outer] = self.ring[outer] + axis * OUTER * self.width * share
+        out[inner] = self.ring[inner] - axis * INNER * self.width * share
+        return out.astype(np.float32)
 
 
-def _corners(band: F32, ring: F32, width: float, side: int, share: float = 1.0) -> F32:
-    outer, inner = (0, 8) if side == 0 else (8, 0)
-    axis = (ring[outer] - ring[inner]) / max(float(np.linalg.norm(ring[outer] - ring[inner])), 1e-6)
-    band = band.copy()
-    band[outer] = ring[outer] + axis * REACH["outer"] * width * share
-    band[inner] = ring[inner] - axis * REACH["inner"] * width * share
-    return band
-
-
-def lash_band(ring: F32, width: float, side: int, share: float = 1.0) -> F32:
-    """Return (16, 2) px: where the lashes of an eye ring (16, 2) px end, or that share of the way there."""
-    return _corners(_band(ring, width, share), ring, width, side, share)
+def lid_of(landmarks: F32, side: int) -> Lid:
+    """Return the place of an eye from landmarks (478, 3) px."""
+    ring, width = landmarks[EYE_RINGS[side], :2], eye_width(landmarks, side)
+    brow = landmarks[BROW_SETS[side][5:], :2]
+    upper = ring[:9][np.argsort(ring[:9, 0])]
+    room = float((np.interp(brow[:, 0], upper[:, 0], upper[:, 1]) - brow[:, 1]).min()) / width
+    return Lid(side, ring, width, min(max(TO_BROW * room, LEAST_ABOVE), ABOVE))
 
 
 def lid_stiffness() -> F32:
@@ -77,22 +91,23 @@ def paint_out_drawn(image: U8, landmarks: F32) -> U8:
     (hair) stays."""
     out = image.copy()
     for side in (0, 1):
-        ring, width = landmarks[EYE_RINGS[side], :2], eye_width(landmarks, side)
-        low, high = box_around(lash_band(ring, width, side, 1.6), 2, image)
+        lid = lid_of(landmarks, side)
+        ring, width = lid.ring, lid.width
+        low, high = box_around(lid.band(1.6), 2, image)
         x0, y0, w, h = int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
         patch = image[y0:y0 + h, x0:x0 + w].astype(np.float32)
         skin = skin_below(image, ring, width)
         inside = polygon_mask(ring, x0, y0, w, h)
-        lashes = polygon_mask(lash_band(ring, width, side), x0, y0, w, h) > 0.5
+        lashes = polygon_mask(lid.band(), x0, y0, w, h) > 0.5
         unlike = np.abs(patch - skin).max(2) > UNLIKE
-        close = polygon_mask(lash_band(ring, width, side, CLOSE), x0, y0, w, h) > 0.5
+        close = polygon_mask(lid.band(CLOSE), x0, y0, w, h) > 0.5
         # Black hair over black lashes cannot be told from them.
         told = ~close | (patch.max(2) > DARK * skin.max())
         passing = _passing(patch, unlike & told, lashes) & told
         ink = unlike & (patch.max(2) < INK * skin.max())
         hole = ((inside > 0.02) | (lashes & ink & ~passing)).astype(np.uint8)
         hole = cv2.morphologyEx(hole, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-        grown = max(1, round(0.02 * width))
+        grown = max(1, round(0.03 * width))
         hole = cv2.dilate(hole, np.ones((2 * grown + 1, 2 * grown + 1), np.uint8)).astype(np.float32)
         soft = cv2.GaussianBlur(hole, (0, 0), max(0.6, 0.02 * width))[:, :, None]
         filled = _filled(patch, hole, skin)
@@ -135,8 +150,9 @@ def skin_below(image: U8, ring: F32, width: float) -> F32:
 
 def prepare_drawn_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
     """Cut a drawn eye out of the crop (H, W, 3) with landmarks (478, 3) px; `painted` is `paint_out_drawn`'s result."""
-    ring, width = landmarks[EYE_RINGS[side], :2], eye_width(landmarks, side)
-    outer = lash_band(ring, width, side, 1.15)
+    lid = lid_of(landmarks, side)
+    ring, width = lid.ring, lid.width
+    outer = lid.band(1.15)
     low, high = box_around(outer, round(0.25 * width), image)
     x0, y0, w, h = int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
     patch = image[y0:y0 + h, x0:x0 + w].astype(np.float32)
@@ -147,16 +163,25 @@ def prepare_drawn_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
     tall = float(np.clip((ring[12, 1] - centre[1]) / max(radius, 1.0), 1.0, TALL))
     yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)
     away = np.hypot(xx + x0 - centre[0], (yy + y0 - centre[1]) / tall)
-    white = white_of(patch, inside, away, radius)
+    white = _white(patch, inside, away, radius)
     iris = complete_iris(patch, inside, away, centre - [x0, y0], radius)
     soft = max(0.9, 0.08 * radius)
     alpha = np.clip((1.1 * radius + soft - away) / (2 * soft), 0, 1)[:, :, None]
     edge = patch - painted[y0:y0 + h, x0:x0 + w].astype(np.float32)
     inset = ring + (ring.mean(0) - ring) / max(float(np.linalg.norm(ring - ring.mean(0), axis=1).mean()), 1.0)
     band = np.concatenate([inset, outer]).astype(np.float32)
-    around = cv2.GaussianBlur(polygon_mask(lash_band(ring, width, side, 1.3), x0, y0, w, h), (0, 0), 1.0)
+    around = cv2.GaussianBlur(polygon_mask(lid.band(1.3), x0, y0, w, h), (0, 0), 1.0)
     return Eye(side, white, np.concatenate([iris * alpha, 255 * alpha], 2).astype(np.float32), edge, edge, x0, y0,
                centre, radius, ring, band, np.asarray(around, np.float32), Lashes(ink, thick, patch))
+
+
+def _white(patch: F32, inside: F32, away: F32, radius: float) -> F32:
+    """Return (h, w, 3), the eye without its iris: what is light beside it, neither its rim nor ink."""
+    beside = (inside > 0.9) & (away > 1.12 * radius)
+    if beside.sum() < 6:
+        return white_of(patch, inside, away, radius)
+    light = luma(patch)
+    return fill_holes(patch, (beside & (light > WHITE * np.percentile(light[beside], 90))).astype(np.float32))
 
 
 def _lashes(image: U8, ring: F32, iris: F32, skin: F32, width: float) -> tuple[F32, float]:

@@ -215,7 +215,7 @@ def test_the_label_speaks_the_windows_language_unless_the_user_wrote_one(library
 
 def test_consents_show_on_the_tiles_and_can_be_exported(library: Studio, astronaut: Path, tmp_path: Path, until: Until):
     library.add_portraits([astronaut])
-    until(lambda: len(library.entries) == 3)
+    until(lambda: len(library.entries) == 4)
     entry = next(entry for entry in library.entries if not entry.builtin)
     consents = library.consents
     until(lambda: consents.states == {entry.key: "none"})
