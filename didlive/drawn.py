@@ -37,6 +37,8 @@ SURE = 0.65
 # How much the brightness of flat cheeks varies at most: 160 photographs had 0.006 and more, nine of ten anime faces
 # 0.004 and less.
 FLAT = 0.0045
+# Colours flatter than this are drawn whatever the eyes are like; else eyes are so many times as high as tracked ones.
+VERY_FLAT, LARGER = 0.0025, 1.35
 # How far the middle of a drawn face is in front of its sides, in half widths.
 DEPTH = 0.75
 # How thick drawn lips are taken to be, in mouth widths, how square their outline is, and the landmarks of the corners.
@@ -60,9 +62,20 @@ def find_drawn(rgb: U8, face: Face | None, surely: bool = False) -> Face | None:
         # The tracker may have taken a pattern in the hair for a face.
         marks, sure = finder.find(rgb)
     finder.close()
-    if not plausible(marks) or (not surely and (sure < SURE or shading(rgb, marks) > FLAT)):
+    if not plausible(marks) or (not surely and (sure < SURE or not _looks_drawn(rgb, marks, face))):
         return None
     return fit_face(marks)
+
+
+def _looks_drawn(rgb: U8, marks: F32, face: Face | None) -> bool:
+    """Return whether a face with these marks is drawn: in flat colours, and with larger eyes than the tracker, which
+    knows people's, lays over them, unless its colours are very flat."""
+    flat = shading(rgb, marks)
+    if face is None or flat < VERY_FLAT:
+        return flat < FLAT
+    tracked = np.linalg.norm(face.landmarks[[159, 386], :2] - face.landmarks[[145, 374], :2], axis=1)
+    drawn = np.linalg.norm(marks[[2, 12]] - marks[[3, 13]], axis=1)
+    return flat < FLAT and float((drawn / np.maximum(tracked, 1.0)).mean()) > LARGER
 
 
 def _tracked_marks(face: Face) -> F32:

@@ -158,6 +158,7 @@ class Retargeter:
         # The line around a drawn face keeps its shape, and small mouths do not grow wider than they are.
         self._yields = (1 - spread(OVAL, DRAWN_RINGS))[:, None] if drawn else np.ones((1, 1), np.float32)
         self._narrowest = DRAWN_MOUTH if drawn else 0.6
+        self._brows_seen = DRAWN_BROWS if drawn else BROWS_SEEN
         self._response = response or Response()
         self._face = face
         self._local = head_local(portrait_landmarks(face), head_rotation(face))
@@ -222,7 +223,7 @@ class Retargeter:
         out = self._regions.mouth * lower_face * gains.mouth
         for side in (0, 1):
             height = _brow_height(source, side)
-            brow = (DRAWN_BROWS if self._drawn else BROWS_SEEN) * _ratio(height, _brow_height(neutral.shape, side), BROW_LOW, 1.5)
+            brow = self._brows_seen * _ratio(height, _brow_height(neutral.shape, side), BROW_LOW, 1.5)
             lift = brow * float(delta[BROW_SETS[side], 1].mean())
             if lift:
                 brow *= soft_limit(lift, (BROW_LIFT if lift < 0 else BROW_DROP) * height) / lift

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ import skimage.data
 
 # Read by native libraries when they are loaded.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# A shell that runs the tests in the background has Ctrl+C ignored, also by the commands that the tests start and stop.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

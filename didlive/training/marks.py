@@ -23,6 +23,7 @@ from ..types import F32, U8
 from .drawings import CANVAS, draw_face
 from .export import manifest_line
 
+WARM_UP = 30
 # A mark's heat map is to be as wide as this many cells.
 SPREAD = 1.2
 SHAPE_WEIGHT = 0.05
@@ -138,25 +139,25 @@ def _varied(rng: np.random.Generator, picture: U8, marks: F32) -> tuple[F32, F32
     return np.clip(light, 0, 1).astype(np.float32), (marks @ matrix.T + shift).astype(np.float32)
 
 
-def train_marks(pictures: U8, marks: F32, *, minutes: float, seed: int = 0, size: int = 32, rate: float = 3e-3,
-                tell: Callable[[str], None] = print) -> MarkNet:
-    """Return a network trained for so many minutes. The learning rate falls to nothing by the end."""
+def train_marks(pictures: U8, marks: F32, *, minutes: float, steps: int = 1_000_000, seed: int = 0, size: int = 32,
+                rate: float = 3e-3, tell: Callable[[str], None] = print) -> MarkNet:
+    """Return a network trained for so many minutes, or steps. The learning rate falls to nothing by the end."""
     torch.manual_seed(seed)
     net, held = MarkNet(), max(len(pictures) // 20, 1)
     adam = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=1e-4)
     started, mean = time.monotonic(), 0.0
     for step, (picture, truth) in enumerate(Batches(pictures[held:], marks[held:], size, seed)):
-        share = (time.monotonic() - started) / (60 * minutes)
+        share = max((time.monotonic() - started) / (60 * minutes), step / steps)
         if share >= 1:
             break
         for group in adam.param_groups:
-            group["lr"] = rate * min(1, (step + 1) / 100) * 0.5 * (1 + np.cos(np.pi * share))
+            group["lr"] = rate * min(1, (step + 1) / WARM_UP) * 0.5 * (1 + np.cos(np.pi * share))
         loss = loss_of(net.maps(picture), truth)
         adam.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         adam.step()
-        mean += (float(loss) - mean) * max(0.02, 1 / (step + 1))
+        mean += (float(loss.detach()) - mean) * max(0.02, 1 / (step + 1))
         if step % 100 == 99:
             tell(f"{100 * share:3.0f} %  step {step + 1}  loss {mean:.4f}")
     tell(f"held out: marks are {100 * miss(net, pictures[:held], marks[:held]):.2f} % of the picture off")
