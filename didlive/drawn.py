@@ -36,7 +36,7 @@ from .types import F32, U8, Face
 SURE = 0.65
 # How much the brightness of flat cheeks varies at most: 160 photographs had 0.006 and more, nine of ten anime faces
 # 0.004 and less.
-FLAT = 0.0045
+FLAT = 0.0055
 # Colours flatter than this are drawn whatever the eyes are like; else eyes are so many times as high as tracked ones.
 VERY_FLAT, LARGER = 0.0025, 1.35
 # How far the middle of a drawn face is in front of its sides, in half widths.
