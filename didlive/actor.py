@@ -64,7 +64,7 @@ def prepare_actor(portrait: Path | str | Portrait, settings: Settings, *, face: 
     calibrate: measure how the portrait answers to small moves. alpha: frames are RGBA (None: when the background shall
     be transparent). Raises BadInput, ModelMissing.
     """
-    chosen = portrait if isinstance(portrait, Portrait) else load_portrait(portrait, face, settings.style)
+    chosen = portrait if isinstance(portrait, Portrait) else load_portrait(portrait, face, settings.output.kind)
     if alpha is None:
         alpha = settings.output.background == "transparent"
     shown = chosen if alpha and settings.output.background == "picture" else flattened(chosen)

@@ -253,7 +253,7 @@ def animate(portrait: Path | str, driving: Path | str | Take, out: Path | str, s
 
     sound = audio == "keep" and take is None and source.suffix.lower() != ".npz"
     sink = sink_for(name, audio_from=source if sound else None, sources=(portrait, source))
-    chosen = load_portrait(portrait, face, settings.style)
+    chosen = load_portrait(portrait, face, settings.output.kind)
     behind = settings.output.background
     transparent = out.suffix.lower() != ".mp4" and (behind == "transparent"
                                                     or (behind == "picture" and chosen.alpha is not None))

@@ -120,17 +120,17 @@ def _moved(face: Face, dx: float, dy: float) -> Face:
     return dataclasses.replace(face, landmarks=face.landmarks + np.array([dx, dy, 0], dtype=np.float32))
 
 
-def load_portrait(path: Path | str, face: int | None = None, style: str = "auto") -> Portrait:
+def load_portrait(path: Path | str, face: int | None = None, kind: str = "auto") -> Portrait:
     """Load a portrait and choose its face: the largest, or number `face` (1 = largest).
 
-    style: "photo", "drawn", or "auto": the picture says. Raises BadInput when the picture cannot
+    kind: "photo", "drawn", or "auto": the picture says. Raises BadInput when the picture cannot
     be read, shows no face, or the face is tiny or cut off.
     """
     path = Path(path)
     rgb, alpha = load_image(path)
     faces = find_faces(rgb)
     tracked = faces[(face or 1) - 1] if 1 <= (face or 1) <= len(faces) else None
-    drawn = None if style == "photo" else find_drawn(rgb, tracked, style == "drawn")
+    drawn = None if kind == "photo" else find_drawn(rgb, tracked, kind == "drawn")
     if drawn is not None and not faces:
         faces = [drawn]
     if not faces:

@@ -153,6 +153,8 @@ class OutputSettings:
                            "else the processor), or processor", choices=("auto", "processor"))
     take: bool = setting(True, "keep the performance beside each recording, as numbers (.take), to draw it again "
                          "later: better, or with another portrait (didlive render)")
+    kind: str = setting("auto", "whether the portrait's face is a photo's (or painted like one) or drawn, as in anime "
+                         "and cartoons; auto finds out", choices=("auto", "photo", "drawn"))
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,6 @@ class WindowSettings:
     performer: str = setting("", "the performer's profile in use; empty: calibrated at each start")
 
 
-STYLES = ("auto", "photo", "drawn")
 ENGINES = ("auto", "exact", "ort", "openvino", "coreml", "cuda", "tensorrt_rtx", "tensorrt")
 
 
@@ -224,8 +225,6 @@ class Settings:
     generator: str = setting("refine", "how the portrait is drawn", choices=("refine", "warp", "still"))
     engine: str = setting("auto", "what runs the refiner's network; auto: the fastest here, exact: the same pixels "
                           "everywhere", choices=ENGINES)
-    style: str = setting("auto", "whether the portrait's face is a photo's (or painted like one) or drawn, as in anime "
-                         "and cartoons; auto finds out", choices=STYLES)
 
 
 def check(value: Any, meta: Any, name: str) -> Any:

@@ -97,7 +97,7 @@ def test_marks_of_new_drawings_are_found(models: Path, close: bool):
 def test_a_drawing_is_loaded_as_one(models: Path, tmp_path: Path, seed: int):
     picture, marks = drawing(seed)
     Image.fromarray(picture).save(tmp_path / "face.png")
-    portrait = load_portrait(tmp_path / "face.png", style="drawn")
+    portrait = load_portrait(tmp_path / "face.png", kind="drawn")
     assert portrait.drawn
     eyes = np.stack([portrait.face.landmarks[ring, :2].mean(0) for ring in EYE_RINGS])
     true = np.stack([marks[0:4].mean(0), marks[10:14].mean(0)])
@@ -110,14 +110,14 @@ def test_flat_colours_are_recognised_and_photographs_too(models: Path, tmp_path:
         picture, _ = drawing(seed)
         Image.fromarray(picture).save(tmp_path / f"{seed}.png")
         # Some are drawn with noise, as if scanned: for these the user says what they are.
-        flat += load_portrait(tmp_path / f"{seed}.png", style="auto").drawn if find_faces(picture) else (
+        flat += load_portrait(tmp_path / f"{seed}.png", kind="auto").drawn if find_faces(picture) else (
             find_drawn(picture, None) is not None)
     assert flat >= 3
     *photos, anime = (path for _, path in sample_portraits())
     assert load_portrait(anime).drawn and check_portrait(anime).notes == ()
     for path in photos:
         assert not load_portrait(path).drawn
-        assert load_portrait(path, style="drawn").drawn, "the user knows better"
+        assert load_portrait(path, kind="drawn").drawn, "the user knows better"
     clean = next(s for s in STYLES if find_drawn(drawing(s)[0], None) is not None)
     assert check_portrait(tmp_path / f"{clean}.png").drawn
     assert main(["portraits", "check", str(tmp_path / f"{clean}.png")]) == 0
@@ -136,7 +136,7 @@ def test_flat_colour_alone_is_no_face(models: Path, tmp_path: Path):
     with pytest.raises(BadInput, match="no face found"):
         load_portrait(tmp_path / "flat.png")
     with pytest.raises(BadInput, match="no face found"):
-        load_portrait(tmp_path / "flat.png", style="drawn")
+        load_portrait(tmp_path / "flat.png", kind="drawn")
 
 
 def test_skin_is_not_flat_colour(astronaut: Path):
@@ -270,12 +270,12 @@ def test_half_open_lids_stay_wider_open_but_shut_ones_shut():
     assert lids[0] == 0 and 0.6 < lids[1] < 0.75 and lids[2] == 1
 
 
-def test_the_style_is_a_setting(models: Path, tmp_path: Path):
-    settings = Settings(output=OutputSettings(size="128x128"), style="drawn", generator="warp")
+def test_the_kind_is_a_setting(models: Path, tmp_path: Path):
+    settings = Settings(output=OutputSettings(size="128x128", kind="drawn"), generator="warp")
     actor = prepare_actor(demo_portrait(), settings)
     assert actor.portrait.drawn and actor.response.yaw == 1, "the tracker is not asked how drawn eyes answer"
     iris = actor.portrait.face.landmarks[IRISES[0][0], :2]
     assert ((iris > 0) & (iris < actor.portrait.image.shape[1])).all()
     out = tmp_path / "out.gif"
-    assert main(["animate", "--demo", "--style", "drawn", "--max-frames", "3", "--size", "128", "--out", str(out)]) == 0
+    assert main(["animate", "--demo", "--kind", "drawn", "--max-frames", "3", "--size", "128", "--out", str(out)]) == 0
     assert out.stat().st_size > 1000

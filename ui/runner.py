@@ -298,7 +298,7 @@ class Runner(QObject):
 
 def _drawn(settings: Settings) -> tuple[object, ...]:
     """What the picture depends on; the label speaks the window's language."""
-    return settings.output, settings.generator, settings.engine, settings.style, settings.window.language
+    return settings.output, settings.generator, settings.engine, settings.window.language
 
 
 def _about(entry: Entry, error: DidliveError) -> str:

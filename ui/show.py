@@ -126,13 +126,13 @@ class Wardrobe:
         return prepare_actor(entry.path, settings) if alike is None else recomposed(alike, settings)
 
 
-# All that a prepared portrait depends on: its key, the generator, its engine, its style, the output.
-_Cut = tuple[str, str, str, str, OutputSettings]
+# All that a prepared portrait depends on: its key, the generator, its engine, the output.
+_Cut = tuple[str, str, str, OutputSettings]
 
 
 def _cut(entry: Entry, settings: Settings) -> _Cut:
-    return entry.key, settings.generator, settings.engine, settings.style, replace(settings.output, rate_hz=30.0)
+    return entry.key, settings.generator, settings.engine, replace(settings.output, rate_hz=30.0)
 
 
 def _shape(cut: _Cut) -> tuple[str, ...]:
-    return *cut[:4], cut[4].size, cut[4].framing
+    return *cut[:3], cut[3].size, cut[3].framing, cut[3].kind

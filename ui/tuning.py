@@ -13,7 +13,7 @@ from didlive.profiles import Store
 from didlive.settings import Settings, changed, difference, get, overlay, walk
 
 # A portrait keeps these for itself; everything else is the same for all.
-OWN = ("output.framing", "output.background", "motion.gains.")
+OWN = ("output.kind", "output.framing", "output.background", "motion.gains.")
 SAVE_MS, MERGE_S, MOST_STEPS = 500, 1.0, 200
 
 

@@ -38,8 +38,8 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
                                        "(default: animate auto, else 512)")
     framing = _meta(OutputSettings, "framing")
     output.add_argument("--crop", choices=framing["choices"], help=f"{framing['help']} (default head)")
-    style = _meta(Settings, "style")
-    output.add_argument("--style", choices=style["choices"], help=style["help"])
+    kind = _meta(OutputSettings, "kind")
+    output.add_argument("--kind", choices=kind["choices"], help=kind["help"])
     law = _meta(OutputSettings, "badge")["help"].partition("; ")[2]
     output.add_argument("--no-badge", action="store_true", help=f"no label in the picture; {law}")
     region = _meta(MotionSettings, "region")
@@ -77,7 +77,7 @@ def read_settings(args: argparse.Namespace, size: str | None = None, base: Setti
         name, value = _split(text, "--gain", "mouth=1.2")
         _put(tree, f"motion.gains.{name}", _number(value, f"--gain {name}"))
     named = {"output.size": args.size, "output.framing": args.crop, "output.rate_hz": getattr(args, "fps", None),
-             "style": args.style,
+             "output.kind": args.kind,
              "motion.region": args.region, "motion.relative": args.relative, "motion.mirror": args.mirror,
              "output.badge": False if args.no_badge else None}
     for name, value in named.items():

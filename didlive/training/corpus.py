@@ -107,7 +107,7 @@ def prepare(folders: Sequence[Path], out: Path, report: Callable[[int, int], Non
         report(done, len(files))
         if path.suffix.lower() in PICTURES:
             try:
-                portrait = load_portrait(path, style="photo")
+                portrait = load_portrait(path, kind="photo")
             except BadInput:
                 continue
             if _large(portrait.face):

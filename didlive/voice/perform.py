@@ -96,7 +96,7 @@ def animate_speech(portrait: Path | str, said: Path | Speech, out: Path | str, s
         speech = said if isinstance(said, Speech) else Speech(read_sound(said, SOUND_HZ), SOUND_HZ)
         sources = [path for path in (portrait, sound, driving) if path]
         sink = sink_for(str(out), audio_from=sound if heard else None, sources=sources)
-        chosen = load_portrait(portrait, face, settings.style)
+        chosen = load_portrait(portrait, face, settings.output.kind)
         behind = settings.output.background
         transparent = Path(out).suffix.lower() != ".mp4" and (
             behind == "transparent" or (behind == "picture" and chosen.alpha is not None))

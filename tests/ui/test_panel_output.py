@@ -37,6 +37,10 @@ def choose(panel: OutputPanel, size: str) -> None:
 
 def test_framing_rate_and_mirror_go_both_ways(panel: OutputPanel, studio: Studio):
     framing, rate = panel.framing.rows["output.framing"], panel.rest.rows["output.rate_hz"]
+    kind = panel.framing.rows["output.kind"]
+    kind.combo.setCurrentIndex(kind.combo.findData("drawn"))
+    kind.combo.activated.emit(kind.combo.currentIndex())
+    assert studio.settings.output.kind == "drawn"
     framing.combo.setCurrentIndex(framing.combo.findData("bust"))
     rate.number.setValue(25)
     panel.rest.rows["output.mirror"].box.click()

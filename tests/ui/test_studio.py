@@ -60,6 +60,17 @@ def test_another_portrait_plays_and_has_its_own_settings(show: Studio, until: Un
     assert show.preparing == ""
 
 
+def test_a_portrait_is_prepared_anew_when_somebody_says_that_it_is_drawn(show: Studio, until: Until):
+    running(show)
+    runner = show._runner
+    until(lambda: show.preparing == "" and runner._actor is not None)
+    assert runner._actor is not None and not runner._actor.portrait.drawn
+    show.change("output.kind", "drawn")
+    until(lambda: runner._actor is not None and runner._actor.portrait.drawn)
+    show.change("output.kind", "auto")
+    until(lambda: runner._actor is not None and not runner._actor.portrait.drawn)
+
+
 def test_a_portrait_that_was_prepared_plays_at_once(show: Studio, until: Until):
     second = show.entries[1]
     until(lambda: show._runner._wardrobe.find(second, show._runner._settings_of(second)) is not None)

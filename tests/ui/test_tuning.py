@@ -72,13 +72,13 @@ def test_a_value_out_of_range_changes_nothing(tuning: Tuning):
 
 def test_a_portrait_has_gains_framing_and_background_for_itself(tuning: Tuning, kept: Kept):
     tuning.wear("a", {})
-    tuning.change({"output.background": "green"})
+    tuning.change({"output.background": "green", "output.kind": "drawn"})
     tuning.change({"motion.limits.yaw_deg": 20.0})
     tuning.flush()
-    assert kept.key == "a" and kept.own == {"output": {"background": "green"}}
+    assert kept.key == "a" and kept.own == {"output": {"background": "green", "kind": "drawn"}}
     assert kept.common.motion.limits.yaw_deg == 20.0 and kept.common.output.background == "picture"
     tuning.wear("b", {"motion": {"gains": {"mouth": 0.5}}})
-    assert tuning.settings.output.background == "picture"
+    assert tuning.settings.output.background == "picture" and tuning.settings.output.kind == "auto"
     assert tuning.settings.motion.gains.mouth == 0.5 and tuning.settings.motion.limits.yaw_deg == 20.0
     assert tuning.settings.window.portrait == "b"
     tuning.wear("a", kept.own)

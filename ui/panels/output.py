@@ -84,7 +84,7 @@ class OutputPanel(Panel):
         self.show_settings(studio.settings)
 
     def _build_picture(self) -> None:
-        self.framing, self.format = self.form("output.framing"), self.form()
+        self.framing, self.format = self.form("output.kind", "output.framing"), self.form()
         self.size_label, self.sizes = QLabel(), wide_combo()
         self.sizes.activated.connect(self._choose_size)
         self.sides_label, self.sides = QLabel(), tuple(QSpinBox() for _ in range(2))
