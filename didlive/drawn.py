@@ -44,6 +44,8 @@ DEPTH = 0.75
 # How thick drawn lips are taken to be, in mouth widths, how square their outline is, and the landmarks of the corners.
 LIP, BOW = 0.12, 0.6
 LIP_CORNERS = ((61, 76, 62, 78), (291, 306, 292, 308))
+# A mouth is shut when the marks of its edges are nearer to each other than this, in mouth widths.
+SHUT = 0.12
 # How far the line from jaw to chin is from straight, in widths of the jaw; how much of the way inwards from the side of
 # the face to the jaw the cheek has gone where it is 0.4 of the way down.
 ROUND, CHEEK = 0.07, 0.18
@@ -215,6 +217,8 @@ def _lay_lips(landmarks: F32, mouth: F32) -> None:
     """Lay the lips on the marks (4, 2) px of a mouth, in place: drawn lips have no width to speak of."""
     left, right, top, bottom = mouth
     width = float(np.linalg.norm(right - left))
+    if float(np.linalg.norm(bottom - top)) < SHUT * width:
+        top = bottom = (top + bottom) / 2
     along = np.linspace(-1, 1, 11)[1:-1]
     bow = ((1 - along ** 2) ** BOW)[:, None]
     ends = left + (right - left) * ((along + 1) / 2)[:, None]
