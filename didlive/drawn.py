@@ -6,13 +6,15 @@ So the mesh of an average face is bent to marks that a network of ours finds.
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 
 import numpy as np
 
-from engines import open_engine
+from engines import EngineFailed, open_engine
 
 from .demo import demo_motion
+from .errors import BadInput
 from .geometry import (
     BLENDSHAPES,
     COLUMNS_LOWER,
@@ -31,6 +33,7 @@ from .marks import CHIN, EYE_MARKS, MARKS, MOUTH, NOSE, SIDES, MarkFinder, frame
 from .recording import load_recording
 from .types import F32, U8, Face
 
+_log = logging.getLogger(__name__)
 # How sure the marks must be to be a face: drawn ones had 0.78 and more, pictures without any 0.79 and less, but hardly
 # ever in flat colours.
 SURE = 0.65
@@ -55,10 +58,17 @@ ROUNDS = 60
 
 def find_drawn(rgb: U8, face: Face | None, surely: bool = False) -> Face | None:
     """Return the drawn face of a picture (H, W, 3), at or instead of the face that was tracked in it; None when there
-    is none, or it is a photograph's. surely: somebody says that it is drawn."""
+    is none, or it is a photograph's. surely: somebody says that it is drawn. Raises BadInput when it then cannot be
+    looked for."""
     if face is not None and not surely and shading(rgb, _tracked_marks(face)) > FLAT:
         return None
-    finder = MarkFinder(open_engine("marks", "ort", threads=1))
+    try:
+        finder = MarkFinder(open_engine("marks", "ort", threads=1))
+    except EngineFailed as error:
+        if surely:
+            raise BadInput(f"the network that finds drawn faces cannot be used: {error}") from error
+        _log.warning("drawn faces cannot be found: %s", error)
+        return None
     marks, sure = finder.find(rgb, None if face is None else frame_of(_tracked_marks(face)))
     if face is not None and (sure < SURE or not plausible(marks)):
         # The tracker may have taken a pattern in the hair for a face.

@@ -142,6 +142,8 @@ def load_portrait(path: Path | str, face: int | None = None, kind: str = "auto")
     if problem:
         raise BadInput(f"{path}: {problem}")
     notes = []
+    if kind == "drawn" and drawn is None:
+        notes.append("no drawn face was found; the face is taken for a photo's")
     if len(faces) > 1 and face is None:
         notes.append(f"{len(faces)} faces found; the largest is used (--face N picks another)")
     return Portrait(rgb, alpha, chosen, len(faces), path.name, tuple(notes) + tuple(readiness(chosen, rgb.shape[1])),

@@ -66,9 +66,9 @@ _FAINT = np.array([sum(extra for start, extra in FAINT.items() if name.startswit
                   dtype=np.float32)
 # Logits that a unit of blendshape movement is worth, and the movement at which the whole missing way is gone.
 LOGITS, PUSH_SPAN = 5.5, 0.4
-# How many rings of the mesh inside the outline of a drawn face are held by it, and the least width of its mouth against
-# the performer's.
-DRAWN_RINGS, DRAWN_MOUTH = 3, 0.3
+# How far the outline of a drawn face holds what is inside it, in distances of the lips from it; and the least width of
+# its mouth against the performer's.
+HELD, DRAWN_MOUTH = 0.8, 0.3
 # Half-open lids make a drawn face sullen: they stay wider open, by this power. Its brows are moved less, since the hair
 # that they are drawn on moves, too.
 DRAWN_LIDS, DRAWN_BROWS = 0.6, 0.9
@@ -140,6 +140,18 @@ def _brow_height(shape: F32, side: int) -> float:
     return max(abs(float(shape[BROW_SETS[side], 1].mean() - (shape[a, 1] + shape[b, 1]) / 2)), 1e-4)
 
 
+def _inside_outline(shape: F32) -> F32:
+    """Return (478, 1), from 0 on the outline of a face to 1 where the lips are: evenly, or the line would fray."""
+    start, end = shape[OVAL, :2], shape[np.roll(OVAL, -1), :2]
+    along = end - start
+    away = shape[:, None, :2] - start
+    share = np.clip((away * along).sum(2) / np.maximum((along ** 2).sum(1), 1e-9), 0, 1)
+    distance_to = np.linalg.norm(away - share[:, :, None] * along, axis=2).min(1)
+    reach = HELD * float(distance_to[MOUTH].min())
+    held = np.clip(distance_to / max(reach, 1e-6), 0, 1)
+    return (held * held * (3 - 2 * held))[:, None].astype(np.float32)
+
+
 def _ratio(source: float, driver: float, low: float, high: float) -> float:
     return min(max(source / driver, low), high)
 
@@ -156,12 +168,12 @@ class Retargeter:
         self.settings = settings
         self._drawn = drawn
         # The line around a drawn face keeps its shape, and small mouths do not grow wider than they are.
-        self._yields = (1 - spread(OVAL, DRAWN_RINGS))[:, None] if drawn else np.ones((1, 1), np.float32)
         self._narrowest = DRAWN_MOUTH if drawn else 0.6
         self._brows_seen = DRAWN_BROWS if drawn else BROWS_SEEN
         self._response = response or Response()
         self._face = face
         self._local = head_local(portrait_landmarks(face), head_rotation(face))
+        self._yields = _inside_outline(self._local.shape) if drawn else np.ones((1, 1), np.float32)
         self._own_yaw = euler_deg(self._local.rotation)[1]
         self._regions = _regions()
         x0, y0, x1, y1 = head_box(face.landmarks)

@@ -40,7 +40,7 @@ from didlive.retarget import Retargeter
 from didlive.settings import MotionSettings, OutputSettings, Settings
 from didlive.training.drawings import draw_face
 from didlive.types import F32, U8, Drive, Face, Measure, Motion, Portrait, Presence, Stamp
-from engines import open_engine
+from engines import EngineFailed, open_engine
 from tests.stage import RECORDING, pictured
 
 STYLES = (102, 104, 111, 118, 132, 135)
@@ -122,6 +122,25 @@ def test_flat_colours_are_recognised_and_photographs_too(models: Path, tmp_path:
     assert check_portrait(tmp_path / f"{clean}.png").drawn
     assert main(["portraits", "check", str(tmp_path / f"{clean}.png")]) == 0
     assert "1 face, drawn" in capsys.readouterr().out
+
+
+def test_without_its_network_photographs_go_on(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object, **__: object) -> None:
+        raise EngineFailed("the file is damaged")
+
+    monkeypatch.setattr("didlive.drawn.open_engine", broken)
+    assert not load_portrait(demo_portrait()).drawn
+    with pytest.raises(BadInput, match="the file is damaged"):
+        load_portrait(demo_portrait(), kind="drawn")
+    Image.new("RGB", (300, 300), (240, 200, 180)).save(tmp_path / "flat.png")
+    with pytest.raises(BadInput, match="no face found"):
+        load_portrait(tmp_path / "flat.png")
+
+
+def test_who_says_drawn_is_told_when_it_is_not(models: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("didlive.portrait.find_drawn", lambda *_: None)
+    portrait = load_portrait(demo_portrait(), kind="drawn")
+    assert not portrait.drawn and portrait.warnings[0] == "no drawn face was found; the face is taken for a photo's"
 
 
 @pytest.mark.parametrize("picture", ["coffee", "page", "coins", "logo", "rocket"])
@@ -245,6 +264,20 @@ def test_nothing_is_refined_and_nothing_shaded(models: Path):
     assert prepared.reference is None and prepared.warp.wrinkles is None and prepared.warp.far is None
     drive = still(portrait, 0.4)
     assert np.array_equal(refine.generate(prepared, drive).image, warp.generate(prepared.warp, drive).image)
+
+
+def test_a_drawn_face_stands_before_another_background(models: Path):
+    anime = dict(sample_portraits())["Anime"]
+    settings = Settings(output=OutputSettings(size="256x256", background="green", badge=False, watermark=False),
+                        generator="warp")
+    actor = prepare_actor(anime, settings)
+    drive = still(actor.portrait, 0.0)
+    drawn = pictured(actor.portrait, actor.generator.generate(actor.source, drive))
+    height, width = drawn.shape[:2]
+    assert actor.portrait.drawn and np.ptp(drawn[2, :width // 8].astype(int), axis=0).max() < 12, "one colour"
+    x, y = np.round(actor.portrait.face.landmarks[IRISES[0][0], :2]).astype(int)
+    skin = drawn[y + round(0.2 * height):y + round(0.2 * height) + 4, x]
+    assert np.abs(drawn[y, x].astype(int) - skin.mean(0)).max() < 50, "its eyes are shut there, too"
 
 
 def test_the_outline_of_a_drawn_face_holds_while_it_speaks():

@@ -24,8 +24,8 @@ from .teeth import luma
 ABOVE, LEAST_ABOVE, BELOW, OUTER, INNER = 0.34, 0.1, 0.16, 0.34, 0.14
 TO_BROW = 0.75
 # What differs from the skin by so many levels is ink, hair or eye; what crosses the lashes' place in one colour, within
-# so many levels, is hair and stays. Within this share of the reach everything is the eye's,
-# but for what is lighter than this share of the skin.
+# so many levels, is hair and stays. Within this share of the reach everything is the eye's, but for what is lighter
+# than this share of the skin.
 UNLIKE, SAME, CLOSE, DARK = 22, 26, 0.4, 0.45
 # Lashes are darker than this share of the skin.
 INK = 0.7
@@ -40,6 +40,8 @@ LINE = (0.03, 0.085)
 PEN, PRESSED, INK_LIGHT = 0.006, 0.8, (0.5, 0.3, 0.28)
 # The inside of a mouth against the skin: cavity and tongue; teeth show in the upper share of it, in smiles.
 CAVITY, TONGUE, TEETH = (0.62, 0.26, 0.28), (0.94, 0.52, 0.52), 0.26
+# Skin whose channels differ by less is grey: black and white drawings get no red.
+GREY = 6.0
 # Mouths that open less than this share of their width are a line.
 LEAST = 0.05
 
@@ -157,7 +159,7 @@ def prepare_drawn_eye(image: U8, painted: U8, landmarks: F32, side: int) -> Eye:
     x0, y0, w, h = int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
     patch = image[y0:y0 + h, x0:x0 + w].astype(np.float32)
     inside = polygon_mask(ring, x0, y0, w, h)
-    ink, thick = _lashes(image, ring, landmarks[IRISES[side], :2], skin_below(image, ring, width), width)
+    ink, thick = _lashes(image, lid, skin_below(image, ring, width))
     points = landmarks[IRISES[side], :2]
     centre, radius = points[0].astype(np.float32), float(np.linalg.norm(points[1:] - points[0], axis=1).mean())
     tall = float(np.clip((ring[12, 1] - centre[1]) / max(radius, 1.0), 1.0, TALL))
@@ -184,11 +186,12 @@ def _white(patch: F32, inside: F32, away: F32, radius: float) -> F32:
     return fill_holes(patch, (beside & (light > WHITE * np.percentile(light[beside], 90))).astype(np.float32))
 
 
-def _lashes(image: U8, ring: F32, iris: F32, skin: F32, width: float) -> tuple[F32, float]:
+def _lashes(image: U8, lid: Lid, skin: F32) -> tuple[F32, float]:
     """Return the colour (3,) of the line of the upper lid, and its width px in the middle."""
+    width = lid.width
     reach = np.arange(-0.3, 0.2, 0.5 / max(width, 8.0))
     found, widths = [], []
-    for x, y in ring[2:7]:
+    for x, y in lid.ring[2:7]:
         px = np.clip(np.round(np.stack([np.full(len(reach), x), y + reach * width], 1)), 0,
                      [image.shape[1] - 1, image.shape[0] - 1]).astype(int)
         column = image[px[:, 1], px[:, 0]].astype(np.float32)
@@ -203,7 +206,7 @@ def _lashes(image: U8, ring: F32, iris: F32, skin: F32, width: float) -> tuple[F
 @dataclass(frozen=True, slots=True)
 class DrawnMouth:
     """How a mouth is drawn: colours (3,) RGB of cavity, tongue, teeth and ink; pen: width of the outline, px; own:
-    whether the portrait shows an open mouth, which then serves. gap: how far its lips are apart, px."""
+    whether the portrait shows an open mouth, which then serves: the mesh squeezes and stretches it."""
 
     cavity: F32
     tongue: F32
@@ -227,12 +230,15 @@ class DrawnMouth:
         hole = np.concatenate([upper, lower[::-1]])
         region = out[y0:y0 + h, x0:x0 + w]
         drawn = np.broadcast_to(self.cavity, region.shape).astype(np.float32).copy()
-        middle = (upper[len(upper) // 2] + lower[len(lower) // 2]) / 2
         gap = lip_gap(ring)
-        tongue = _ellipse((middle[0], middle[1] + 0.62 * gap), (0.36 * width, 0.5 * gap))
-        _lay(drawn, polygon_mask(tongue, x0, y0, w, h), self.tongue)
+        across = (ring[10] - ring[0]) / max(width, 1.0)
+        down = np.array([-across[1], across[0]], np.float32)
+        middle = (upper[len(upper) // 2] + lower[len(lower) // 2]) / 2
+        t = np.linspace(0, 2 * np.pi, 40)[:, None]
+        tongue = middle + 0.36 * width * np.cos(t) * across + (0.62 + 0.5 * np.sin(t)) * gap * down
+        _lay(drawn, polygon_mask(tongue.astype(np.float32), x0, y0, w, h), self.tongue)
         if gap > 0.16 * width:
-            bite = upper + np.array([0, TEETH * gap]) * _bow(len(upper))[:, None]
+            bite = (upper + TEETH * gap * _bow(len(upper))[:, None] * down).astype(np.float32)
             _lay(drawn, polygon_mask(np.concatenate([upper, bite[::-1]]), x0, y0, w, h), self.teeth)
         mask = polygon_mask(hole, x0, y0, w, h)[:, :, None] * share
         made = region + mask * (drawn - region)
@@ -245,13 +251,15 @@ def prepare_drawn_mouth(image: U8, landmarks: F32) -> DrawnMouth:
     skin = np.median([skin_below(image, landmarks[EYE_RINGS[s], :2], eye_width(landmarks, s)) for s in (0, 1)], 0)
     face = float(np.linalg.norm(landmarks[234, :2] - landmarks[454, :2]))
     open_ = is_open(landmarks)
-    ink = skin * np.array(INK_LIGHT) if open_ else _ink(image, landmarks, skin)
-    grey = float(np.ptp(skin)) < 6
-    cavity, tongue = (luma(skin) * np.float32(luma(np.array(c)) if grey else 1) * (1 if grey else np.array(c) / 1)
-                      for c in (CAVITY, TONGUE))
-    teeth = np.clip(0.35 * skin + 0.65 * 255, 0, 255)
-    return DrawnMouth(*(np.broadcast_to(np.asarray(c, np.float32), 3).astype(np.float32)
-                        for c in (cavity, tongue, teeth, ink)), pen=max(PEN * face, 1.0), own=open_)
+    grey = float(np.ptp(skin)) < GREY
+
+    def tinted(share: tuple[float, float, float]) -> F32:
+        colour = np.array(share, np.float32)
+        return (float(luma(skin)) * (np.full(3, luma(colour)) if grey else colour)).astype(np.float32)
+
+    ink = tinted(INK_LIGHT) if open_ else _ink(image, landmarks, skin)
+    teeth = (0.35 * skin + 0.65 * 255).astype(np.float32)
+    return DrawnMouth(tinted(CAVITY), tinted(TONGUE), teeth, ink, max(PEN * face, 1.0), open_)
 
 
 def _ink(image: U8, landmarks: F32, skin: F32) -> F32:
@@ -282,11 +290,6 @@ def _smooth(edge: F32) -> F32:
 
 def _bow(count: int) -> F32:
     return np.sqrt(np.clip(1 - np.linspace(-1, 1, count) ** 2, 0, 1)).astype(np.float32)
-
-
-def _ellipse(at: tuple[float, float], radii: tuple[float, float]) -> F32:
-    t = np.linspace(0, 2 * np.pi, 40)
-    return np.stack([at[0] + radii[0] * np.cos(t), at[1] + radii[1] * np.sin(t)], 1).astype(np.float32)
 
 
 def _lay(layer: F32, mask: F32, colour: F32) -> None:
