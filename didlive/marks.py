@@ -68,17 +68,31 @@ def shading(rgb: U8, marks: F32) -> float:
     scale = CHEEK_PX / width
     middle, side = frame_of(marks)
     size = max(16, round(side * scale))
-    first = middle - side / 2
-    matrix = np.array([[scale, 0, -first[0] * scale], [0, scale, -first[1] * scale]])
-    soft = cv2.GaussianBlur(rgb, (0, 0), 0.4 / scale) if scale < 0.7 else rgb
-    grey = cv2.cvtColor(cv2.warpAffine(soft, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE), cv2.COLOR_RGB2GRAY)
-    light = np.log(grey.astype(np.float32) + 8)
+    crop, first, side = cut_square(rgb, middle, side, size)
+    scale = size / side
+    light = np.log(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32) + 8)
     detail = np.abs(cv2.GaussianBlur(light, (0, 0), 1.3) - cv2.GaussianBlur(light, (0, 0), 5.2))
     mask = np.zeros((size, size), np.uint8)
     for below, corner in ((marks[3], marks[27]), (marks[13], marks[28])):
         at = (0.5 * (below + corner) - first) * scale
         cv2.circle(mask, (round(float(at[0])), round(float(at[1]))), round(0.1 * CHEEK_PX), 255, -1)
     return float(np.percentile(detail[mask > 0], 30)) if mask.any() else 1.0
+
+
+def cut_square(rgb: U8, middle: F32, side: float, size: int) -> tuple[U8, F32, float]:
+    """Return a square of a picture (H, W, 3), scaled to (size, size, 3), with its first corner (2,) px and its side px,
+    which are whole numbers; beyond the picture its border goes on."""
+    height, width = rgb.shape[:2]
+    side = max(round(side), 1)
+    first = np.round(np.asarray(middle, np.float64) - side / 2).astype(int)
+    low, high = np.clip(first, 0, [width - 1, height - 1]), np.clip(first + side, 1, [width, height])
+    part = rgb[low[1]:max(high[1], low[1] + 1), low[0]:max(high[0], low[0] + 1)]
+    lacking = np.maximum([low - first, first + side - (low + part.shape[1::-1])], 0)
+    part = cv2.copyMakeBorder(part, int(lacking[0, 1]), int(lacking[1, 1]), int(lacking[0, 0]), int(lacking[1, 0]),
+                              cv2.BORDER_REPLICATE)[:side, :side]
+    method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    return (np.asarray(cv2.resize(part, (size, size), interpolation=method), np.uint8), first.astype(np.float32),
+            float(side))
 
 
 def read_maps(maps: F32) -> F32:
@@ -108,14 +122,7 @@ class MarkFinder:
 
     def look(self, rgb: U8, middle: F32, side: float) -> tuple[F32, float]:
         """Return marks (MARKS, 2) px seen in a square of a picture (H, W, 3), and how sure they are, 0..1."""
-        first = np.asarray(middle) - side / 2
-        scale = SIDE / side
-        matrix = np.array([[scale, 0, -first[0] * scale - 0.5 + scale / 2],
-                           [0, scale, -first[1] * scale - 0.5 + scale / 2]])
-        sigma = 0.35 / scale
-        soft = cv2.GaussianBlur(rgb, (0, 0), sigma) if sigma > 0.6 else rgb
-        crop = cv2.warpAffine(soft, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        crop = np.asarray(crop, np.uint8)
+        crop, first, side = cut_square(rgb, middle, side, SIDE)
         found = self._read(crop)
         other = self._read(crop[:, ::-1])[MIRROR] * [-1, 1, 1] + [1, 0, 0]
         # What is seen in the mirror, too, is seen better.

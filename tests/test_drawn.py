@@ -33,7 +33,7 @@ from didlive.geometry import (
     portrait_landmarks,
     tessellation,
 )
-from didlive.marks import CHIN, MARKS, MarkFinder, mirrored_marks, shading
+from didlive.marks import CHIN, MARKS, MarkFinder, cut_square, mirrored_marks, shading
 from didlive.motion import measure
 from didlive.portrait import check_portrait, find_faces, load_portrait
 from didlive.retarget import Retargeter
@@ -164,6 +164,16 @@ def test_skin_is_not_flat_colour(astronaut: Path):
     marks[[3, 13, 4, 14, 27, 28, CHIN, 34, 35]] = face.face.landmarks[[145, 374, 468, 473, 61, 291, 152, 127, 356], :2]
     picture, true = drawing(118)
     assert shading(face.image, marks) > 2 * shading(picture, true)
+
+
+@pytest.mark.parametrize("middle", [(30.0, 20.0), (2.0, 3.0), (58.0, 39.0), (-20.0, 60.0)])
+def test_a_square_goes_on_beyond_the_picture(middle: tuple[float, float]):
+    rgb = np.random.default_rng(1).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    crop, first, side = cut_square(rgb, np.array(middle, np.float32), 24.4, 24)
+    assert crop.shape == (24, 24, 3) and side == 24 and np.array_equal(first, np.array(middle) - 12)
+    x, y = np.clip(np.arange(24) + int(first[0]), 0, 59), np.clip(np.arange(24) + int(first[1]), 0, 39)
+    assert np.array_equal(crop, rgb[y[:, None], x])
+    assert cut_square(rgb, np.array(middle, np.float32), 300.0, 32)[0].shape == (32, 32, 3)
 
 
 def test_mirroring_twice_changes_nothing():
