@@ -74,8 +74,7 @@ def prepare_actor(portrait: Path | str | Portrait, settings: Settings, *, face: 
     if note:
         fitted = replace(fitted, warnings=(*fitted.warnings, note))
     source = drawer.prepare(fitted)
-    # The still portrait answers to nothing.
-    # Nor can the tracker say what drawn eyes do.
+    # The still portrait answers to nothing, and what drawn eyes do the tracker cannot say.
     answers = calibrate and settings.generator != "still" and not fitted.drawn
     response = probe(fitted, drawer, source) if answers else Response()
     original = Original(fitted if shown is chosen else fit(chosen, output), fitted, source)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from .demo import sample_portraits
+from .demo import ANIME, sample_portraits
 from .disk import explain, write_whole
 from .errors import BadInput, OutputFailed
 from .profiles import config_folder
@@ -34,7 +34,7 @@ KINDS = {
     "own-work": "it is my own work",
 }
 NONE, VALID, EXPIRED, REVOKED = "none", "valid", "expired", "revoked"
-BUILT_IN = "built-in, public domain"
+BUILT_IN, OUR_DRAWING = "built-in, public domain", "built-in, fictional"
 SHORTEST_KEY = 8
 LONGEST_TEXT = 500
 
@@ -76,9 +76,9 @@ def hash_of(path: Path) -> str:
 
 
 @cache
-def built_in() -> tuple[str, ...]:
-    """Return the hashes of the portraits that come with didlive: all in the public domain."""
-    return tuple(hash_of(path) for _, path in sample_portraits())
+def built_in() -> dict[str, str]:
+    """Return, by the hashes of the portraits that come with didlive, what they are."""
+    return {hash_of(path): OUR_DRAWING if name == ANIME[0] else BUILT_IN for name, path in sample_portraits()}
 
 
 class Ledger:
@@ -155,7 +155,7 @@ class Ledger:
         consent = self.find(key)
         if consent is not None:
             return consent.number if consent.state == VALID else ""
-        return BUILT_IN if any(known.startswith(key.lower()) for known in built_in()) else ""
+        return next((what for known, what in built_in().items() if known.startswith(key.lower())), "")
 
     def refuse(self, key: str) -> None:
         """Raise BadInput when the consent to this portrait was revoked or has expired."""

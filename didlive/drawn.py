@@ -7,6 +7,7 @@ So the mesh of an average face is bent to marks that a network of ours finds.
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from functools import cache
 
 import numpy as np
@@ -56,25 +57,24 @@ ROUND, CHEEK = 0.07, 0.18
 ROUNDS = 60
 
 
-def find_drawn(rgb: U8, face: Face | None, surely: bool = False) -> Face | None:
+def find_drawn(rgb: U8, face: Face | None, surely: bool = False, there: bool = False) -> Face | None:
     """Return the drawn face of a picture (H, W, 3), at or instead of the face that was tracked in it; None when there
-    is none, or it is a photograph's. surely: somebody says that it is drawn. Raises BadInput when it then cannot be
-    looked for."""
-    if face is not None and not surely and shading(rgb, _tracked_marks(face)) > FLAT:
+    is none, or it is a photograph's. surely: somebody says that it is drawn; there: where it was tracked and nowhere
+    else. Raises BadInput when it cannot be looked for although somebody says that it is drawn."""
+    if face is not None and not surely and shading(rgb, tracked_marks(face)) > FLAT:
         return None
     try:
-        finder = MarkFinder(open_engine("marks", "ort", threads=1))
+        with closing(MarkFinder(open_engine("marks", "ort", threads=1))) as finder:
+            marks, sure = finder.find(rgb, None if face is None else frame_of(tracked_marks(face)))
+            if face is not None and not there and (sure < SURE or not plausible(marks)):
+                # The tracker may have taken a pattern in the hair for a face.
+                marks, sure = finder.find(rgb)
     except EngineFailed as error:
         if surely:
             raise BadInput(f"the network that finds drawn faces cannot be used: {error}") from error
         _log.warning("drawn faces cannot be found: %s", error)
         return None
-    marks, sure = finder.find(rgb, None if face is None else frame_of(_tracked_marks(face)))
-    if face is not None and (sure < SURE or not plausible(marks)):
-        # The tracker may have taken a pattern in the hair for a face.
-        marks, sure = finder.find(rgb)
-    finder.close()
-    if not plausible(marks) or (not surely and (sure < SURE or not _looks_drawn(rgb, marks, face))):
+    if sure < SURE or not plausible(marks) or not (surely or _looks_drawn(rgb, marks, face)):
         return None
     return fit_face(marks)
 
@@ -90,7 +90,7 @@ def _looks_drawn(rgb: U8, marks: F32, face: Face | None) -> bool:
     return flat < FLAT and float((drawn / np.maximum(tracked, 1.0)).mean()) > LARGER
 
 
-def _tracked_marks(face: Face) -> F32:
+def tracked_marks(face: Face) -> F32:
     """Return the marks (MARKS, 2) px that a tracked face has in common with a drawn one; the others are 0."""
     marks = np.zeros((MARKS, 2), np.float32)
     index = [145, 374, 468, 473, 61, 291, 152, 127, 356]
@@ -261,9 +261,9 @@ def eye_ring(eye: F32, side: int) -> F32:
 
 def _shape(middle: F32, halfway: F32, end: F32) -> float:
     """Return the exponent of a lid that is square (small) or pointed (large)."""
-    share = (end[1] - halfway[1]) / min(end[1] - middle[1], -1e-3) if middle[1] < end[1] else (
-        (halfway[1] - end[1]) / max(middle[1] - end[1], 1e-3))
-    return float(np.clip(np.log(np.clip(abs(share), 0.05, 0.99)) / np.log(0.75), 0.25, 2.5))
+    height = float(middle[1] - end[1])
+    share = float(halfway[1] - end[1]) / height if abs(height) > 1e-3 else 0.75
+    return float(np.clip(np.log(np.clip(share, 0.05, 0.99)) / np.log(0.75), 0.25, 2.5))
 
 
 def _iris(eye: F32) -> F32:

@@ -26,8 +26,9 @@ CORE = np.array([0, 1, 3, 4, 10, 11, 13, 14, 27, 28, 31, 34, 35])
 AGREE = 0.05
 # Half the width of a face in its crop, and how often a place is looked at more closely.
 HALF_WIDTH, LOOKS = 0.35, 3
-# How large cheeks are looked at, px of the face's width.
-CHEEK_PX = 170.0
+# How many squares lie along a picture at most (half overlapping), and how large the squares are in which cheeks are
+# looked at, px of the face's width and in all.
+MOST_ALONG, CHEEK_PX, LARGEST_PX = 8, 170.0, 1024
 
 
 def mirrored_marks(marks: F32, width: float) -> F32:
@@ -67,7 +68,7 @@ def shading(rgb: U8, marks: F32) -> float:
     width = max(float(np.linalg.norm(marks[35] - marks[34])), 8.0)
     scale = CHEEK_PX / width
     middle, side = frame_of(marks)
-    size = max(16, round(side * scale))
+    size = min(max(16, round(side * scale)), LARGEST_PX)
     crop, first, side = cut_square(rgb, middle, side, size)
     scale = size / side
     light = np.log(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32) + 8)
@@ -159,7 +160,7 @@ def _places(width: int, height: int) -> list[tuple[F32, float]]:
     """Squares to look at: the whole picture, and overlapping parts of it."""
     out = [(np.array([width / 2, height / 2], np.float32), float(max(width, height)))]
     for share in (1.0, 0.66, 0.42):
-        side = share * min(width, height)
+        side = max(share * min(width, height), max(width, height) / MOST_ALONG)
         xs = np.linspace(side / 2, width - side / 2, max(1, int(np.ceil(2 * (width - side) / side)) + 1))
         ys = np.linspace(side / 2, height - side / 2, max(1, int(np.ceil(2 * (height - side) / side)) + 1))
         out += [(np.array([x, y], np.float32), side) for y in ys for x in xs]

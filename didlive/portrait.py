@@ -24,6 +24,7 @@ SMALL_FACE_PX = 160
 CUT_OFF = 0.06
 BACKDROP = 214
 LEANING_DEG = 35.0
+WIDE_OPEN = 0.35
 
 Rgba = tuple[U8, U8 | None]
 
@@ -130,7 +131,7 @@ def load_portrait(path: Path | str, face: int | None = None, kind: str = "auto")
     rgb, alpha = load_image(path)
     faces = find_faces(rgb)
     tracked = faces[(face or 1) - 1] if 1 <= (face or 1) <= len(faces) else None
-    drawn = None if kind == "photo" else find_drawn(rgb, tracked, kind == "drawn")
+    drawn = None if kind == "photo" else find_drawn(rgb, tracked, kind == "drawn", face is not None or len(faces) > 1)
     if drawn is not None and not faces:
         faces = [drawn]
     if not faces:
@@ -188,7 +189,10 @@ def readiness(face: Face, width: int) -> list[str]:
     left, top, right, _ = head_box(face.landmarks, 1.7)
     if top < 0 or left < 0 or right > width:
         notes.append("the head is close to the border; some room around the hair lets it turn freely")
-    if shapes[SHAPE_INDEX["jawOpen"]] > 0.3:
+    # Of a drawn face nothing but its marks is known.
+    lips = face.landmarks[:, :2]
+    gap, mouth = float(np.linalg.norm(lips[13] - lips[14])), float(np.linalg.norm(lips[61] - lips[291]))
+    if shapes[SHAPE_INDEX["jawOpen"]] > 0.3 or (not shapes.any() and gap > WIDE_OPEN * mouth):
         notes.append("the mouth is open; a closed mouth animates better")
     if lid_opening(face.landmarks).min() < 0.12:
         notes.append("an eye is closed or hidden; open eyes are needed to show a look")
@@ -209,15 +213,15 @@ class Verdict:
     drawn: bool = False
 
 
-def check_portrait(path: Path | str, face: int | None = None) -> Verdict:
+def check_portrait(path: Path | str, face: int | None = None, kind: str = "auto") -> Verdict:
     """Judge a picture as a portrait; BadInput's message becomes the first note of an unusable one."""
-    return examine(path, face)[0]
+    return examine(path, face, kind)[0]
 
 
-def examine(path: Path | str, face: int | None = None) -> tuple[Verdict, Portrait | None]:
+def examine(path: Path | str, face: int | None = None, kind: str = "auto") -> tuple[Verdict, Portrait | None]:
     """Judge a picture as `check_portrait` does; return with it the loaded portrait, None for an unusable one."""
     try:
-        portrait = load_portrait(path, face)
+        portrait = load_portrait(path, face, kind)
     except BadInput as error:
         return Verdict(False, 0, 0.0, 0.0, 0.0, (str(error),)), None
     _, y0, _, y1 = landmark_box(portrait.face.landmarks)

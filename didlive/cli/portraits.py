@@ -16,6 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help="judge pictures: exit code 0 if all can be used, else 2")
     check.add_argument("pictures", nargs="+", type=to_path, metavar="IMG", help="pictures to judge")
     check.add_argument("--face", type=int, metavar="N", help="which face of the picture, 1 = largest")
+    check.add_argument("--kind", choices=("auto", "photo", "drawn"), default="auto",
+                       help="what the face is; auto: the picture says")
     check.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -23,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Judge each picture."""
     from ..portrait import check_portrait
 
-    verdicts = [(path, check_portrait(path, args.face)) for path in args.pictures]
+    verdicts = [(path, check_portrait(path, args.face, args.kind)) for path in args.pictures]
     if args.json:
         print(json.dumps([{"picture": str(path), **dataclasses.asdict(v)} for path, v in verdicts], indent=2,
                          ensure_ascii=False))

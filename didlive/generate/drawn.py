@@ -38,11 +38,12 @@ LINE = (0.03, 0.085)
 # Width of the outline of a mouth, in face widths; its ink against that of a closed mouth's thin line, and against the
 # skin where none is seen.
 PEN, PRESSED, INK_LIGHT = 0.006, 0.8, (0.5, 0.3, 0.28)
-# The inside of a mouth against the skin: cavity and tongue; teeth show in the upper share of it, in smiles.
-CAVITY, TONGUE, TEETH = (0.62, 0.26, 0.28), (0.94, 0.52, 0.52), 0.26
+# The inside of a mouth against the brightness of the skin: cavity and tongue; teeth show in the upper share of mouths
+# that are open by more than this share of their width.
+CAVITY, TONGUE, TEETH, BITES = (0.62, 0.26, 0.28), (0.94, 0.52, 0.52), 0.26, 0.16
 # Skin whose channels differ by less is grey: black and white drawings get no red.
 GREY = 6.0
-# Mouths that open less than this share of their width are a line.
+# Mouths fade from a line to a shape while they open by about this share of their width.
 LEAST = 0.05
 
 
@@ -226,7 +227,7 @@ class DrawnMouth:
         x0, y0, w, h = int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
         if w < 3 or h < 3:
             return
-        upper, lower = _smooth(ring[:11]), _smooth(ring[[0, *range(19, 9, -1)]])
+        upper, lower = smooth_line(ring[:11]), smooth_line(ring[[0, *range(19, 9, -1)]])
         hole = np.concatenate([upper, lower[::-1]])
         region = out[y0:y0 + h, x0:x0 + w]
         drawn = np.broadcast_to(self.cavity, region.shape).astype(np.float32).copy()
@@ -237,7 +238,7 @@ class DrawnMouth:
         t = np.linspace(0, 2 * np.pi, 40)[:, None]
         tongue = middle + 0.36 * width * np.cos(t) * across + (0.62 + 0.5 * np.sin(t)) * gap * down
         _lay(drawn, polygon_mask(tongue.astype(np.float32), x0, y0, w, h), self.tongue)
-        if gap > 0.16 * width:
+        if gap > BITES * width:
             bite = (upper + TEETH * gap * _bow(len(upper))[:, None] * down).astype(np.float32)
             _lay(drawn, polygon_mask(np.concatenate([upper, bite[::-1]]), x0, y0, w, h), self.teeth)
         mask = polygon_mask(hole, x0, y0, w, h)[:, :, None] * share
@@ -277,12 +278,12 @@ def _ink(image: U8, landmarks: F32, skin: F32) -> F32:
     return (PRESSED * ink if luma(ink) < 0.93 * luma(skin) else skin * np.array(INK_LIGHT)).astype(np.float32)
 
 
-def _smooth(edge: F32) -> F32:
-    """Return (41, 2) px: an edge of the lips (11, 2) px as a round line."""
-    t = np.linspace(0, len(edge) - 1, 41)
-    i = np.minimum(t.astype(int), len(edge) - 2)
+def smooth_line(points: F32, count: int = 41) -> F32:
+    """Return (count, 2), a smooth line through points (N, 2): Catmull and Rom's spline."""
+    t = np.linspace(0, len(points) - 1, count)
+    i = np.minimum(t.astype(int), len(points) - 2)
     f = (t - i)[:, None]
-    p = np.concatenate([2 * edge[:1] - edge[1:2], edge, 2 * edge[-1:] - edge[-2:-1]])
+    p = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     a, b, c, d = p[i], p[i + 1], p[i + 2], p[i + 3]
     return (0.5 * (2 * b + (c - a) * f + (2 * a - 5 * b + 4 * c - d) * f ** 2
                    + (3 * b - a - 3 * c + d) * f ** 3)).astype(np.float32)

@@ -120,6 +120,8 @@ def iris_disc(landmarks: F32, side: int, width: float) -> tuple[F32, float]:
 
 
 def white_of(patch: F32, inside: F32, distance: F32, radius: float) -> F32:
+    """Return (h, w, 3), an eye's patch (h, w, 3) with its white in place of all else; inside: (h, w) 0..1, what of it
+    is eye; distance: (h, w) px from the middle of the iris; radius px of that."""
     known = ((inside > 0.6) & (distance > radius * 1.15)).astype(np.float32)
     if known.sum() < 6:
         # A narrow eye shows no white at all: take its lightest pixels.

@@ -37,6 +37,7 @@ class EyeStyle:
 
 
 def eye_style(rng: Rng, style: Style) -> EyeStyle:
+    """Return how the eyes of a drawing are drawn, left to chance."""
     wide = rng.uniform(0.17, 0.29)
     tall = wide * (rng.uniform(0.9, 2.5) if rng.random() < 0.75 else rng.uniform(0.4, 0.8))
     up = tall * rng.uniform(0.45, 0.75)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..generate.drawn import smooth_line
 from ..types import F32, U8
 
 SHIFT = 4
@@ -74,11 +75,5 @@ class Style:
 
 
 def curve(points: Floats, count: int = 60) -> F32:
-    """Return a smooth line through points (N, 2): Catmull and Rom's spline."""
-    p = np.asarray(points, np.float32)
-    p = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
-    t = np.linspace(0, len(p) - 3 - 1e-4, count)
-    i, f = t.astype(int), (t % 1)[:, None]
-    a, b, c, d = p[i], p[i + 1], p[i + 2], p[i + 3]
-    return (0.5 * (2 * b + (c - a) * f + (2 * a - 5 * b + 4 * c - d) * f ** 2
-                   + (3 * b - a - 3 * c + d) * f ** 3)).astype(np.float32)
+    """Return a smooth line (count, 2) through points (N, 2)."""
+    return smooth_line(np.asarray(points, np.float32), count)

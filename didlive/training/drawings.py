@@ -251,6 +251,6 @@ def _finish(rng: Rng, image: U8) -> U8:
         out += rng.normal(0, rng.uniform(1, 7), out.shape).astype(np.float32)
     drawn = np.clip(out, 0, 255).astype(np.uint8)
     if rng.random() < 0.3:
-        _, code = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))])
-        drawn = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)
+        _, code = cv2.imencode(".jpg", drawn[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))])
+        drawn = np.ascontiguousarray(np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1])
     return drawn

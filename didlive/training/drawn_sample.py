@@ -23,6 +23,11 @@ def rgb(*levels: float) -> F32:
     return np.array(levels, np.float32)
 
 
+def at(x: float, y: float) -> F32:
+    """Return a point (2,) in face units."""
+    return np.array([x, y], np.float32)
+
+
 def draw_sample() -> U8:
     """Return the portrait (SIZE, SIZE, 3) RGB."""
     size = SIZE * SUPER
@@ -47,7 +52,7 @@ def draw_sample() -> U8:
 def _both(points: list[tuple[float, float]]) -> list[F32]:
     """Return a shape and its mirror image."""
     right = np.array(points, np.float32)
-    return [right, right * rgb(-1, 1)[:2]]
+    return [right, right * at(-1, 1)]
 
 
 def _inked(sheet: Sheet, style: Style, points: F32, colour: F32) -> None:
@@ -90,7 +95,7 @@ def _face(sheet: Sheet, style: Style) -> None:
     for x in (-0.6, 0.6):
         blush = np.stack([x + 0.2 * np.cos(t), 0.46 + 0.09 * np.sin(t)], 1)
         for share in (1.0, 0.75, 0.5):
-            middle = rgb(x, 0.46)
+            middle = at(x, 0.46)
             sheet.fill(middle + (blush - middle) * share, rgb(255, 190, 184), 0.25)
     sheet.line(outline, style.ink, style.pen)
     sheet.line(np.array([(0.0, 0.5), (-0.03, 0.55)]), style.shade * 0.75, 0.02)
@@ -102,7 +107,7 @@ def _eye() -> EyeStyle:
     hue = rgb(64, 132, 188)
     colours = np.stack([hue * 0.45, np.minimum(hue * 1.45, 255), rgb(252, 252, 255), hue * 0.25])
     lights = np.array([(-0.32, -0.42, 0.3), (0.4, 0.42, 0.16), (0.1, -0.1, 0.08)], np.float32)
-    return EyeStyle(rgb(0.47, 0.06), 0.245, 0.27, 0.2, 0.6, 0.75, 0.02, rgb(0.165, 0.225), rgb(-0.01, 0.0), colours,
+    return EyeStyle(at(0.47, 0.06), 0.245, 0.27, 0.2, 0.6, 0.75, 0.02, at(0.165, 0.225), at(-0.01, 0.0), colours,
                     rgb(44, 34, 58), 0.062, 0.14, 0.07, lights, 0.35, 0.2)
 
 
@@ -110,7 +115,7 @@ def _brow(sheet: Sheet, style: Style, side: int) -> None:
     t = np.linspace(-1, 1, 15)
     line = np.stack([0.5 + 0.22 * t, -0.42 - 0.06 * (1 - t ** 2) + 0.02 * t], 1)
     thick = np.stack([0 * t, 0.035 * (1 - 0.6 * (t + 1) / 2)], 1)
-    sheet.fill(np.concatenate([line, (line + thick)[::-1]]) * rgb(side, 1)[:2], style.hair * 0.55)
+    sheet.fill(np.concatenate([line, (line + thick)[::-1]]) * at(side, 1), style.hair * 0.55)
 
 
 def _front(sheet: Sheet, style: Style) -> None:

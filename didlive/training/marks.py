@@ -55,6 +55,7 @@ class MarkNet(nn.Module):
         return self.heat(x).flatten(2).softmax(2)
 
     def forward(self, picture: Tensor) -> Tensor:
+        """Return (N, MARKS, CELLS, CELLS), see above."""
         return self.maps(picture).unflatten(2, (CELLS, CELLS))
 
     @staticmethod
