@@ -130,7 +130,7 @@ def test_a_chosen_face_is_not_exchanged_for_another(models: Path):
     picture, _ = drawing(118)
     two = np.full((512, 1024, 3), 255, np.uint8)
     two[:, 512:] = picture
-    aside = dataclasses.replace(drawn_portrait(118).face)
+    aside = drawn_portrait(118).face
     assert find_drawn(two, aside, True, True) is None, "there is nothing on the left"
     found = find_drawn(two, aside, True)
     assert found is not None and found.landmarks[:, 0].min() > 500

@@ -14,6 +14,7 @@ from ..types import F32, U8
 from .eyes import Eye, Lashes, complete_iris, white_of
 from .glasses import eye_width
 from .holes import fill_holes
+from .lids import RING, outward
 from .mouth import is_open
 from .own_teeth import box_around, lip_gap
 from .raster import polygon_mask
@@ -59,12 +60,9 @@ class Lid:
 
     def band(self, share: float = 1.0) -> F32:
         """Return (16, 2) px: where the lashes end, or that share of the way there."""
-        along = np.roll(self.ring, -1, 0) - np.roll(self.ring, 1, 0)
-        normal = np.stack([along[:, 1], -along[:, 0]], 1)
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-        reach = np.full((16, 1), BELOW, np.float32)
+        reach = np.full((RING, 1), BELOW, np.float32)
         reach[1:8] = self.above
-        out = self.ring + normal * reach * self.width * share
+        out = self.ring + outward(self.ring) * reach * self.width * share
         outer, inner = (0, 8) if self.side == 0 else (8, 0)
         axis = (self.ring[outer] - self.ring[inner]) / max(self.width, 1e-6)
         out[outer] = self.ring[outer] + axis * OUTER * self.width * share
@@ -220,7 +218,8 @@ class DrawnMouth:
         """Draw the inside of the mouth into `out` (H, W, 3) in place, inside the target lips; see `Mouth.draw`."""
         ring = target[LIPS_INNER, :2]
         width = float(np.linalg.norm(ring[0] - ring[10]))
-        share = float(np.clip((lip_gap(ring) / max(width, 1.0) - LEAST / 2) / LEAST, 0, 1))
+        gap = lip_gap(ring)
+        share = float(np.clip((gap / max(width, 1.0) - LEAST / 2) / LEAST, 0, 1))
         if self.own or share == 0:
             return
         low, high = box_around(ring, 4 + round(2 * self.pen), out)
@@ -231,7 +230,6 @@ class DrawnMouth:
         hole = np.concatenate([upper, lower[::-1]])
         region = out[y0:y0 + h, x0:x0 + w]
         drawn = np.broadcast_to(self.cavity, region.shape).astype(np.float32).copy()
-        gap = lip_gap(ring)
         across = (ring[10] - ring[0]) / max(width, 1.0)
         down = np.array([-across[1], across[0]], np.float32)
         middle = (upper[len(upper) // 2] + lower[len(lower) // 2]) / 2

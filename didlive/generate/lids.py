@@ -52,13 +52,17 @@ def edge_above(landmarks: F32, side: int, rims: Rims | None) -> float:
     return min(room, EDGE_ABOVE[1])
 
 
+def outward(ring: F32) -> F32:
+    """Return (16, 2), the directions out of an eye ring (16, 2) px. Both rings run clockwise on the screen."""
+    along = np.roll(ring, -1, 0) - np.roll(ring, 1, 0)
+    normal = np.stack([along[:, 1], -along[:, 0]], 1)
+    return (normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+
+
 def lid_band(ring: F32, width: float, above: float, more: float = 0.0) -> F32:
     """Return (32, 2) px: the ring moved in by INSET_PX, and moved out by the width of the lid edge and `more` eye
     widths."""
-    along = np.roll(ring, -1, 0) - np.roll(ring, 1, 0)
-    normal = np.stack([along[:, 1], -along[:, 0]], 1)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-    # The ring runs clockwise on the screen for both eyes: the normal points out.
+    normal = outward(ring)
     reach = np.full((RING, 1), EDGE_BELOW * width, dtype=np.float32)
     reach[1:8] = above * width
     reach[[0, 8]] = 0.5 * EDGE_BELOW * width
