@@ -11,7 +11,8 @@ from PIL import Image
 
 from didlive.demo import demo_portrait
 from didlive.generate import mouth
-from didlive.generate.mouth import BARED_MM, UPPER_LIP, _draw_rims, _shade, teeth_shifts
+from didlive.generate.arch import BARED_MM, UPPER_LIP, teeth_shifts
+from didlive.generate.mouth import _draw_rims, _shade
 from didlive.generate.warp import WarpGenerator, WarpSource
 from didlive.geometry import INNER_LOWER, INNER_UPPER, LIPS_OUTER
 from didlive.portrait import load_portrait

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from ..geometry import CHIN, LIPS_INNER, LIPS_OUTER, HeadLocal
+from ..geometry import LIPS_INNER, LIPS_OUTER, HeadLocal
 from ..types import F32, U8
+from .arch import along_arch, placed_corners, teeth_shifts
 from .holes import fill_holes
 from .own_teeth import Sprite, as_shown, box_around, find_own_teeth, lip_gap
 from .raster import blend, polygon_mask
@@ -20,9 +21,6 @@ FACE_WIDTH_MM = 140.0
 UPPER_SHOW_MM, LOWER_SHOW_MM = 3.4, 4.4
 # A full smile lifts the lips by this much (head-local units, mean of the expression modes); the teeth stay.
 SMILE_LIFT = 0.05
-# The upper lip bares its teeth by no more than this, from the biting edge up: a tooth and a little gum.
-BARED_MM = 11.0
-UPPER_LIP = 13
 # What a portrait shows between parted lips fades as they come this much nearer or go this much farther apart.
 REST_MM = 2.5
 # Share of the light that falls into a mouth that is nearly shut; so far open, all of it does.
@@ -165,7 +163,6 @@ def _lip_line(local: HeadLocal) -> F32:
 def _corners(middle: np.ndarray, z: float, unit: float) -> F32:
     half_w, half_h = SPRITE_MM[0] / 2 * unit, SPRITE_MM[1] / 2 * unit
     x, y = float(middle[0]), float(middle[1])
-    # The dental arch is a plane here; its receding sides are in the drawing.
     return np.array([[x - half_w, y - half_h, z], [x + half_w, y - half_h, z], [x - half_w, y + half_h, z]], np.float32)
 
 
@@ -177,27 +174,6 @@ def _soften(sprite: F32, image: U8, landmarks: F32, enlargement: float) -> F32:
     detail = float(np.abs(cv2.Laplacian(grey, cv2.CV_32F)).mean()) / max(float(grey.std()), 4.0)
     sigma = float(np.clip(0.9 - 1.2 * detail, 0.35, 0.9)) * enlargement
     return np.asarray(cv2.GaussianBlur(sprite, (0, 0), sigma), dtype=np.float32)
-
-
-def teeth_shifts(mouth: Mouth, local: HeadLocal, target: F32, turned: F32, centre: F32, scale: float
-                 ) -> tuple[F32, F32]:
-    """Return how far the upper and the lower teeth went from their place in the portrait, (3,) head-local each, in a
-    face with the target landmarks (478, 3) px."""
-    lip, chin = ((target[[UPPER_LIP, CHIN]] - centre) @ turned) / (local.scale * scale)
-    # Teeth go with the jaw bone; the chin's skin moves a little more.
-    jaw = 0.85 * (chin - local.shape[CHIN])
-    jaw[0] *= 0.7
-    # The upper teeth stay with the head, but where they are under closed lips is a guess: no lip goes up so far that it
-    # bares more than a little gum. The lower teeth were guessed from the same line.
-    edge = float(mouth.upper.corners[[0, 2], 1].mean())
-    bared = (edge - float(lip[1])) * local.scale / mouth.ppm
-    up = np.array([0, min(BARED_MM - bared, 0.0) * mouth.ppm / local.scale, 0], np.float32)
-    return up, (jaw + up).astype(np.float32)
-
-
-def placed_corners(sprite: Sprite, shift: F32 | float, turned: F32, centre: F32, size: float) -> F32:
-    """Return (3, 2) px: where a sprite's corners are drawn, moved by `shift` (3,) head-local; size: px per unit."""
-    return (((sprite.corners + shift) @ turned.T) * size + centre)[:, :2].astype(np.float32)
 
 
 def _draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F32, centre: F32, scale: float) -> None:
@@ -222,13 +198,20 @@ def _draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F3
         border = cv2.BORDER_REPLICATE if sprite.image.shape[2] == 3 else cv2.BORDER_CONSTANT
         return np.asarray(cv2.warpAffine(sprite.image, matrix, (w, h), borderMode=border), dtype=np.float32)
 
+    def place_teeth(sprite: Sprite, shift: F32) -> F32:
+        corners = placed_corners(sprite, shift, turned, centre, size) - [x0, y0]
+        away = turned[:2, 2] - (local.rotation[:2, 2] if sprite is mouth.own else 0)
+        x, y = along_arch(sprite, mouth.upper, corners, away, mouth.ppm / local.scale, mouth.ppm * scale, (w, h))
+        sh, sw = sprite.image.shape[:2]
+        return np.asarray(cv2.remap(sprite.image, x * (sw - 1), y * (sh - 1), cv2.INTER_LINEAR), dtype=np.float32)
+
     inside = (np.broadcast_to(mouth.cavity.image, (h, w, 3)).astype(np.float32) if mouth.cavity.image.shape[0] == 1
               else place(mouth.cavity))
     shade = _shade(ring, x0, y0, w, h, mouth.ppm * scale)
     for sprite, shift, lit in ((mouth.tongue, jaw, shade), (mouth.lower, jaw, shade), (mouth.upper, up, shade),
                                (mouth.own, up, None)):
         if sprite is not None:
-            drawn = place(sprite, shift)
+            drawn = place(sprite, shift) if sprite is mouth.tongue else place_teeth(sprite, shift)
             colour, cover = drawn[:, :, :3], drawn[:, :, 3:] / 255
             if lit is not None:
                 colour = colour * lit[:, :, None] + mouth.glow * cover * (1 - lit[:, :, None])

@@ -18,6 +18,7 @@ from ..geometry import (
     portrait_landmarks,
 )
 from ..types import F32, U8, Drive, Patch, Portrait
+from .brows import Brows, find_brows
 from .crown import grow_crown
 from .drawn import DrawnMouth, lid_stiffness, paint_out_drawn, prepare_drawn_eye, prepare_drawn_mouth
 from .eyes import Eye, draw_eye, prepare_eye
@@ -55,6 +56,7 @@ class WarpSource:
     identity_y: F32
     uv: F32
     lip_line: LipLine | None
+    brows: Brows | None
 
 
 class WarpGenerator:
@@ -93,7 +95,8 @@ class WarpGenerator:
         return WarpSource(portrait, x, y, landmarks, local, mesh, matte, eyes, mouth, far,
                           wrinkles, identity_x, identity_y,
                           np.ascontiguousarray(mesh.rest[:, :2]),
-                          None if is_open(landmarks) else find_lip_line(crop, landmarks))
+                          None if is_open(landmarks) else find_lip_line(crop, landmarks),
+                          None if portrait.drawn or rims is not None else find_brows(crop, landmarks))
 
     def generate(self, source: WarpSource, drive: Drive) -> Patch:
         """Draw the crop for one drive."""
@@ -158,6 +161,8 @@ def draw_mesh(source: WarpSource, target: F32, turned: F32, centre: F32, scale: 
     uv = (source.uv + away * mesh.tuck).astype(np.float32)
     if source.lip_line is not None:
         source.lip_line.part(uv, vertices)
+    if source.brows is not None:
+        source.brows.keep(uv, vertices, scale)
     rasterise(np.ascontiguousarray(vertices[:, :2]), uv, mesh.triangles, _draw_order(mesh, vertices), *maps)
     return vertices
 
