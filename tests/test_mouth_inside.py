@@ -11,10 +11,11 @@ from PIL import Image
 
 from didlive.demo import demo_portrait
 from didlive.generate import mouth
-from didlive.generate.arch import BARED_MM, UPPER_LIP, teeth_shifts
+from didlive.generate.arch import BARED_MM, LOWER_BARED_MM, LOWER_LIP, UPPER_LIP, along_arch, teeth_shifts
 from didlive.generate.mouth import _draw_rims, _shade
+from didlive.generate.own_teeth import Sprite
 from didlive.generate.warp import WarpGenerator, WarpSource
-from didlive.geometry import INNER_LOWER, INNER_UPPER, LIPS_OUTER
+from didlive.geometry import INNER_LOWER, INNER_UPPER, LIPS_INNER, LIPS_OUTER
 from didlive.portrait import load_portrait
 from didlive.types import F32, Drive, Presence, Stamp
 
@@ -47,6 +48,41 @@ def test_upper_teeth_stay_where_they_are_until_their_gum_shows(source: WarpSourc
     assert bared_mm(source, 4) == pytest.approx(bared_mm(source, 0) + 4, abs=0.3)
     assert bared_mm(source, 12) == pytest.approx(BARED_MM, abs=0.1)
     assert bared_mm(source, 25) == pytest.approx(BARED_MM, abs=0.1)
+
+
+@pytest.mark.parametrize(("wide", "most_mm"), [(0.75, LOWER_BARED_MM[0]), (1.6, LOWER_BARED_MM[1])])
+def test_a_lip_that_goes_down_without_the_jaw_bares_few_of_the_lower_teeth(source: WarpSource, wide: float,
+                                                                          most_mm: float):
+    local, landmarks = source.local, source.landmarks.copy()
+    middle = landmarks[[61, 291], 0].mean()
+    landmarks[LIPS_INNER, 0] = middle + wide * (landmarks[LIPS_INNER, 0] - middle)
+    landmarks[LOWERED, 1] += 14 * source.mouth.ppm
+    _, low = teeth_shifts(source.mouth, local, landmarks, local.rotation, local.centre, 1.0)
+    lip = ((landmarks[LOWER_LIP] - local.centre) @ local.rotation) / local.scale
+    edge = source.mouth.lower.corners[[0, 2], 1].mean() + low[1]
+    assert float((lip[1] - edge) * local.scale / source.mouth.ppm) == pytest.approx(most_mm, abs=0.2)
+
+
+def test_teeth_stand_on_an_arch():
+    plane = np.array([[-1, -0.5, 0], [1, -0.5, 0], [-1, 0.5, 0]], np.float32)
+    sprite = Sprite(np.zeros((10, 20, 4), np.float32), plane)
+    corners = np.array([[0, 0], [60, 0], [0, 30]], np.float32)
+
+    def seen(away: tuple[float, float]) -> tuple[F32, F32]:
+        return along_arch(sprite, sprite, corners, np.array(away, np.float32), 1 / 30, 1.0, (60, 30))
+
+    x, y = seen((0, 0))
+    np.testing.assert_allclose(x[3], np.arange(60) / 60, atol=1e-5)
+    np.testing.assert_allclose(y[:, 7], np.arange(30) / 30, atol=1e-5)
+    # What is behind the front went to the left: the teeth on the left are spread, those on the right come together.
+    x, y = seen((-0.3, 0))
+    steps = np.diff(x[0]) * 60
+    assert steps[30] == pytest.approx(1, abs=0.03) and steps[8] < 0.8 and steps[50] > 1.15
+    # A tooth 20 mm from the middle stands 20^2 / 44 mm back.
+    assert np.interp(10 / 60, x[0], np.arange(60)) == pytest.approx(10 - 0.3 * 20 ** 2 / 44, abs=0.1)
+    # A nod moves the side teeth up and the front ones not.
+    _, y = seen((0, -0.3))
+    assert y[15, 30] == pytest.approx(0.5, abs=0.01) and y[15, 10] > 0.57 and y[15, 50] > 0.57
 
 
 def test_teeth_are_lighter_in_a_smile_than_in_a_flat_mouth(source: WarpSource):

@@ -173,4 +173,35 @@ def test_nothing_is_compiled_in_a_show(actor):
     known = [len(loop.signatures) for loop in (raster.shade, raster.mix_maps)]
     drawn(source, made(source, SMILE))
     assert min(known) > 0 and [len(loop.signatures) for loop in (raster.shade, raster.mix_maps)] == known
-    assert source.wrinkles is not None and source.wrinkles.maps.shape == (MOVES, GRID, GRID)
+    assert source.wrinkles is not None and source.wrinkles.maps.shape[0] in (MOVES, MOVES + 2)
+    assert source.wrinkles.maps.shape[1:] == (GRID, GRID)
+
+
+def smiling(source: WarpSource, smile: float) -> WarpSource:
+    """The portrait with a dark line on its left cheek, where smiles cut a fold, and this much of a smile."""
+    image, face = source.portrait.image, source.portrait.face
+    line = np.round(face.landmarks[[129, 203, 206, 216], :2] * 16).astype(np.int32)
+    fold = cv2.polylines(np.zeros(image.shape[:2], np.float32), [line], False, 1, 2, cv2.LINE_8, 4)
+    image = (image * (1 - 0.4 * cv2.GaussianBlur(fold, (0, 0), 1)[:, :, None])).astype(np.uint8)
+    blendshapes = face.blendshapes.copy()
+    blendshapes[[SHAPE_INDEX[name] for name in SMILE[:2]]] = smile
+    return WARP.prepare(replace(source.portrait, image=image, face=replace(face, blendshapes=blendshapes)))
+
+
+def on_the_line(source: WarpSource, gone: float) -> float:
+    """How bright the line is in a face whose smile is gone by this share."""
+    modes = expression_modes()[[SHAPE_INDEX[name] for name in SMILE[:2]]]
+    drive = driven(source, (source.local.shape - gone * 0.8 * modes.sum(0)).astype(np.float32))
+    image = pictured(source.portrait, WARP.generate(source, drive))
+    points = np.round(drive.landmarks[[203, 206], :2]).astype(int)
+    return float(np.mean([image[y - 1:y + 2, x - 1:x + 2].mean() for x, y in points]))
+
+
+def test_folds_of_a_portraits_own_smile_go_with_it(source: WarpSource):
+    smile, straight = smiling(source, 0.8), smiling(source, 0.0)
+    assert smile.wrinkles is not None and smile.wrinkles.folds is not None
+    assert straight.wrinkles is not None and straight.wrinkles.folds is None
+    lighter = [on_the_line(smile, gone) / on_the_line(straight, gone) for gone in (-0.5, 0.0, 0.4, 0.9)]
+    # A face at rest keeps its folds, and one that smiles more does; only a smile that goes takes them along.
+    assert lighter[:2] == pytest.approx([1, 1], abs=0.01)
+    assert lighter[3] > lighter[2] + 0.02 > 1.04

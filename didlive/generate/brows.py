@@ -12,11 +12,11 @@ from ..geometry import COLUMNS_BROW
 from ..types import F32, U8
 from .mesh import smoothstep
 
-# Columns from the outer to the inner end of the brow, and steps from its middle (0) to the lid (1), at which the picture
-# is looked at.
-PLACES, STEPS = 25, 49
-# Columns of a brow.
+# Columns of a brow in COLUMNS_BROW.
 SIDE = 5
+# Places from the outer to the inner end of the brow, and steps from its middle to the lid, at which the picture is
+# looked at.
+PLACES, STEPS = 25, 49
 # Hair ends where it is this much of the way to the lightest skin below it; a brow that is darker than the skin by less
 # than this share has no edge to be seen.
 ENDS, FAINT = 0.45, 0.12
@@ -30,16 +30,16 @@ LONGER = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Brows:
-    """hair: (10,) how far down each column the hair of the brow reaches, in ways from its tracked lower edge to the lid;
-    way: (10,) px, those ways at rest. In the order of COLUMNS_BROW."""
+    """hair: (10,) how far down each column the hair of the brow reaches, in ways from its tracked lower edge to the
+    lid; way: (10,) px, those ways at rest. In the order of COLUMNS_BROW."""
 
     hair: F32
     way: F32
 
     def keep(self, sources: F32, points: F32, scale: float) -> None:
-        """Change, in place, where the landmarks between brows and lids come from (V, 2) px and where they are drawn (V,
-        3) px, as far as they are farther apart than in the portrait: hair stays as long as it was and what is below is
-        stretched. scale: size against the portrait."""
+        """Change, in place, where the landmarks between brows and lids come from (V, 2) px and where they are drawn
+        (V, 3) px, as far as brow and lid are farther apart than in the portrait: hair stays as long as it was, and the
+        skin below it is stretched. scale: size against the portrait."""
         _, brow, under, fold, lid = COLUMNS_BROW.T
         away = points[lid, :2] - points[brow, :2]
         longer = np.linalg.norm(away, axis=1) / (self.way * scale)
@@ -64,13 +64,13 @@ def _along(places: F32, brow: np.ndarray, row: np.ndarray, lid: np.ndarray) -> F
 
 def find_brows(image: U8, landmarks: F32) -> Brows:
     """Return how far down the brows of a crop (H, W, 3) with landmarks (478, 3) px reach."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
     hair = []
     for columns in (COLUMNS_BROW[:SIDE], COLUMNS_BROW[SIDE:]):
         upper, brow, under, _, lid = (landmarks[points, :2] for points in columns.T)
         way = np.linalg.norm(lid - brow, axis=1)
         own = np.linalg.norm(under - brow, axis=1) / np.maximum(way, 1e-3)
-        hair.append(np.clip(_hair(grey, (upper + brow) / 2, brow, lid), 0.5 * own, 1 - ROOM))
+        hair.append(np.clip(_hair(grey, np.mean([upper, brow], axis=0), brow, lid), 0.5 * own, 1 - ROOM))
     ways = landmarks[COLUMNS_BROW[:, 4], :2] - landmarks[COLUMNS_BROW[:, 1], :2]
     return Brows(np.concatenate(hair).astype(np.float32),
                  np.maximum(np.linalg.norm(ways, axis=1), 1e-3).astype(np.float32))

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from ..geometry import EYE_CORNERS, EYE_RINGS, LIPS_INNER, LIPS_OUTER, OVAL, HeadLocal, tessellation
 from ..types import F32, U8, Drive
-from .eyes import iris_disc
 from .arch import placed_corners, teeth_shifts
+from .eyes import iris_disc
 from .mouth import FACE_WIDTH_MM, Mouth
 from .raster import polygon_mask, rasterise
 from .warp import WarpSource

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..geometry import (
     OVAL,
-    SHAPE_INDEX,
     HeadLocal,
     angle_deg,
     head_box,
@@ -29,12 +28,12 @@ from .lip_line import LipLine, calm_lips, find_lip_line
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
 from .mouth import Mouth, is_open, paint_lips, prepare_mouth
+from .own_folds import SMILES
 from .own_teeth import box_around
 from .raster import over, put_over, rasterise, soften_folds
 from .wrinkles import Light, Wrinkles, prepare_wrinkles
 
 CUBIC_UP_TO_PX = 720 * 720
-SMILES = [SHAPE_INDEX["mouthSmileLeft"], SHAPE_INDEX["mouthSmileRight"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ class WarpGenerator:
         far, wrinkles = None, None
         if not portrait.drawn:
             far = prepare_far_side(painted, matte.person[matte.above:, :, 3], local, mesh, rims is not None)
-            wrinkles = prepare_wrinkles(painted, landmarks, local)
+            wrinkles = prepare_wrinkles(painted, landmarks, local, portrait.face.blendshapes[SMILES])
         return WarpSource(portrait, x, y, landmarks, local, mesh, matte, eyes, mouth, far,
                           wrinkles, identity_x, identity_y,
                           np.ascontiguousarray(mesh.rest[:, :2]),

@@ -18,6 +18,7 @@ import numpy as np
 from ..geometry import HeadLocal, mirror_index, tessellation
 from ..types import F32, U8
 from .mesh import FACE_POINTS, smoothstep
+from .own_folds import OwnFolds, find_own_folds, smile_shapes
 from .raster import Box, mix_maps, rasterise, shade
 
 # The moves: mean x (0) or y (1) of some head-local landmarks, of those on the left of the picture and of their mirror
@@ -57,18 +58,23 @@ class Maps:
 
 @dataclass(frozen=True, slots=True)
 class Wrinkles:
-    """The maps on a portrait: (MOVES, GRID, GRID) on points `step` (2,) px apart from `corner` (2,) px of the crop on.
-    rest: (MOVES,) the moves of the portrait itself."""
+    """The maps on a portrait: (K, GRID, GRID) on points `step` (2,) px apart from `corner` (2,) px of the crop on.
+    rest: (MOVES,) the moves of the portrait itself. folds: those of its own smile; their two maps come last."""
 
     maps: F32
     corner: F32
     step: F32
     rest: F32
+    folds: OwnFolds | None
 
     def light(self, shape: F32) -> Light | None:
         """Return what the light does when the head-local landmarks become `shape` (478, 3); None for nothing."""
         change = np.empty((GRID, GRID), np.float32)
-        if mix_maps(folding(moves(shape) - self.rest, learned().reach), self.maps, STRONGEST, change) < UNSEEN:
+        moved = moves(shape) - self.rest
+        shares = folding(moved, learned().reach)
+        if self.folds is not None:
+            shares = np.concatenate([shares, self.folds.gone(moved)])
+        if mix_maps(shares, self.maps, STRONGEST, change) < UNSEEN:
             return None
         # The step makes whole px of it; what a grid point stands for begins half a step before it.
         size = np.round(self.step * GRID).astype(int)
@@ -143,20 +149,24 @@ def _lay(points: F32, sources: F32, size: int) -> tuple[F32, F32]:
     return x, y
 
 
-def prepare_wrinkles(crop: U8, landmarks: F32, local: HeadLocal) -> Wrinkles | None:
+def prepare_wrinkles(crop: U8, landmarks: F32, local: HeadLocal, smiles: F32) -> Wrinkles | None:
     """Lay the learned maps on a portrait with landmarks (478, 3) px of its crop (H, W, 3); None for one whose skin is
-    painted flat."""
+    painted flat. smiles: (2,) 0..1, how much it smiles on the left and on the right of the picture."""
     known = learned()
     points = landmarks[:FACE_POINTS, :2]
-    strength = float(smoothstep((_shading(flatten(crop, points, known.layout, known.maps.shape[1]), known) - FLAT)
-                                / (SHADED - FLAT)))
+    flat = flatten(crop, points, known.layout, known.maps.shape[1])
+    strength = float(smoothstep((_shading(flat, known) - FLAT) / (SHADED - FLAT)))
     if strength == 0:
         return None
+    smile = np.stack([moves(shape) for shape in smile_shapes()])
+    lit = np.tensordot(folding(smile.sum(0), known.reach), known.maps, 1)
+    folds = find_own_folds(flat, lit, smile, smiles)
+    flat_maps = known.maps if folds is None else np.concatenate([known.maps, folds.maps])
     corner, step = points.min(0), np.ceil(np.ptp(points, axis=0) * GRID / (GRID - 1)) / GRID
     x, y = _lay((points - corner) / step, known.layout, GRID)
-    maps = np.stack([np.asarray(cv2.remap(m, x, y, cv2.INTER_LINEAR)) for m in known.maps])
+    maps = np.stack([np.asarray(cv2.remap(m, x, y, cv2.INTER_LINEAR)) for m in flat_maps])
     # Once, on nothing: it is not compiled in a show.
-    made = Wrinkles((strength * maps).astype(np.float32), corner, step.astype(np.float32), moves(local.shape))
+    made = Wrinkles((strength * maps).astype(np.float32), corner, step.astype(np.float32), moves(local.shape), folds)
     mix_maps(moves(local.shape), made.maps, STRONGEST, np.empty((0, GRID), np.float32))
     shade(np.zeros((1, 1, 4), np.uint8), x, x, y, (0.0, 0.0), (0, 0, 0, 0))
     return made
