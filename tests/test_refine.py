@@ -204,5 +204,5 @@ def test_the_portraits_own_teeth_keep_their_light(generator: RefineGenerator, so
         return int(change[y - 1:y + 2, x - 1:x + 2].max())
 
     smiling = generator.prepare(load_portrait(astronaut))
-    assert source.warp.mouth.own is None and between_lips(source) > 20
+    assert source.warp.mouth.own is None and between_lips(source) > 10
     assert smiling.warp.mouth.own is not None and between_lips(smiling) == 0

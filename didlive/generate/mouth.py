@@ -74,12 +74,12 @@ def read_palette(image: U8, landmarks: F32, white: F32) -> Palette:
     # Least squares over 77 photographed open smiles; bounded by the skin so that a dark picture stays dark.
     level = min(136.0 + 0.15 * float(luma(cheek)) + 0.32 * float(luma(white)), 2.2 * float(luma(cheek)) + 35)
     # The shading of the drawing takes some of it away again.
-    level = min(1.15 * level, 238.0)
+    level = min(1.21 * level, 245.0)
     # Half of the skin's own tint keeps teeth in the palette of the picture (photographed teeth have a third; beside
     # drawn gums that looks grey).
     tint = (cheek - luma(cheek)) * 0.5 + level * CREAM * float(np.clip(np.ptp(cheek) / 30, 0, 1))
     dark = lip * 0.20 + np.array([4, 1, 2], np.float32) * (np.ptp(lip) > 12)
-    return Palette(np.clip(level + tint, 0, 245).astype(np.float32), lip.astype(np.float32), dark.astype(np.float32))
+    return Palette(np.clip(level + tint, 0, 248).astype(np.float32), lip.astype(np.float32), dark.astype(np.float32))
 
 
 def _sample(image: U8, points: np.ndarray) -> F32:
