@@ -89,6 +89,27 @@ def soften_folds(image: U8, map_x: F32, map_y: F32) -> None:
                         image[y + dy, x + dx, c] = (around + 2 * int(image[y + dy, x + dx, c])) // 6
 
 
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def plain_edges(image: U8, person: U8, edge: U8, map_x: F32, map_y: F32) -> None:
+    """Draw linearly, in place, what a cubic remap of a premultiplied `person` (h, w, 4) made too bright in `image`
+    (H, W, 4): where the person ends it goes beyond what there is, and coverage is cut off at 255 but colours are not.
+    edge: (h, w) not 0 where that can be; map_x, map_y: (H, W) px of the person."""
+    bottom, right = person.shape[0] - 2, person.shape[1] - 2
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            if image[y, x, 3] < 255:
+                continue
+            u, v = map_x[y, x], map_y[y, x]
+            column, row = int(u), int(v)
+            if u < 0 or v < 0 or column > right or row > bottom or edge[row, column] == 0:
+                continue
+            du, dv = u - column, v - row
+            for c in range(4):
+                upper = person[row, column, c] * (1 - du) + person[row, column + 1, c] * du
+                lower = person[row + 1, column, c] * (1 - du) + person[row + 1, column + 1, c] * du
+                image[y, x, c] = int(upper * (1 - dv) + lower * dv + 0.5)
+
+
 @numba.njit(cache=True, nogil=True)
 def fade(layer: U8, cover: U8, share: float) -> None:
     """Leave of a premultiplied RGBA `layer` (H, W, 4) only a `share` 0..1 of what `cover` (H, W) covers, in place."""

@@ -30,7 +30,7 @@ from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
 from .mouth import Mouth, is_open, paint_lips, prepare_mouth
 from .own_folds import SMILES
 from .own_teeth import box_around
-from .raster import over, put_over, rasterise, soften_folds
+from .raster import over, plain_edges, put_over, rasterise, soften_folds
 from .wrinkles import Light, Wrinkles, prepare_wrinkles
 
 CUBIC_UP_TO_PX = 720 * 720
@@ -38,7 +38,8 @@ CUBIC_UP_TO_PX = 720 * 720
 
 @dataclass(frozen=True, slots=True)
 class WarpSource:
-    """A portrait prepared for the warp: everything of the crop whose top left corner is (x, y) px."""
+    """A portrait prepared for the warp: everything of the crop whose top left corner is (x, y) px. edge: where the
+    person ends, see `plain_edges`."""
 
     portrait: Portrait
     x: int
@@ -56,6 +57,7 @@ class WarpSource:
     uv: F32
     lip_line: LipLine | None
     brows: Brows | None
+    edge: U8
 
 
 class WarpGenerator:
@@ -87,6 +89,9 @@ class WarpGenerator:
             mesh = build_mesh(landmarks, local, coverage, matte.above, stiffness(rims, landmarks))
         eyes, mouth = _features(portrait, crop, painted, landmarks, local, rims)
         identity_x, identity_y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
+        edge = _edge(matte.person[:, :, 3])
+        # Once, on nothing: it is not compiled in a show.
+        plain_edges(np.empty((0, 1, 4), np.uint8), matte.person, edge, *np.empty((2, 0, 1), np.float32))
         far, wrinkles = None, None
         if not portrait.drawn:
             far = prepare_far_side(painted, matte.person[matte.above:, :, 3], local, mesh, rims is not None)
@@ -95,7 +100,8 @@ class WarpGenerator:
                           wrinkles, identity_x, identity_y,
                           np.ascontiguousarray(mesh.rest[:, :2]),
                           None if is_open(landmarks) else find_lip_line(crop, landmarks),
-                          None if portrait.drawn or rims is not None else find_brows(crop, landmarks))
+                          None if portrait.drawn or rims is not None else find_brows(crop, landmarks),
+                          edge)
 
     def generate(self, source: WarpSource, drive: Drive) -> Patch:
         """Draw the crop for one drive."""
@@ -139,6 +145,8 @@ def moved_person(source: WarpSource, map_x: F32, map_y: F32) -> U8:
     method = cv2.INTER_CUBIC if source.identity_x.size <= CUBIC_UP_TO_PX else cv2.INTER_LINEAR
     rows = (map_y + source.matte.above).astype(np.float32) if source.matte.above else map_y
     person = np.asarray(cv2.remap(source.matte.person, map_x, rows, method, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    if method == cv2.INTER_CUBIC:
+        plain_edges(person, source.matte.person, source.edge, map_x, rows)
     soften_folds(person, map_x, map_y)
     return person
 
@@ -171,6 +179,12 @@ def _draw_order(mesh: HeadMesh, vertices: F32) -> np.ndarray:
     face = mesh.triangles[mesh.outer:]
     depth = vertices[face, 2].mean(1)
     return np.concatenate([np.arange(mesh.outer), mesh.outer + np.argsort(-depth)]).astype(np.int32)
+
+
+def _edge(coverage: U8) -> U8:
+    """Return (h, w) 255 where a cubic remap at or beside a pixel mixes full coverage with less."""
+    near = cv2.getStructuringElement(cv2.MORPH_RECT, (5, 5))
+    return np.asarray((cv2.dilate(coverage, near) == 255) & (cv2.erode(coverage, near) < 255), np.uint8) * np.uint8(255)
 
 
 def _bright(white: F32) -> F32:
