@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+import stage
 from PIL import Image
 
 from didlive.actor import watching
@@ -131,3 +132,23 @@ def test_a_portrait_with_shut_eyes_can_be_prepared(portrait: Portrait):
     for side in (0, 1):
         eye = prepare_eye(portrait.image, painted, landmarks, side, None)
         assert np.isfinite(eye.lash).all() and np.isfinite(eye.iris).all()
+
+
+def test_a_painted_lid_has_the_grain_of_the_skin():
+    made = stage.portrait(size=480)
+    landmarks = made.face.landmarks
+    noise = np.random.default_rng(4).normal(0, 9, made.image.shape[:2])[:, :, None]
+    grainy = np.clip(150 + noise, 0, 255).repeat(3, axis=2).astype(np.uint8)
+
+    def grain(image: U8) -> float:
+        fine = image.astype(np.float32) - cv2.GaussianBlur(image, (0, 0), 2).astype(np.float32)
+        found = []
+        for ring in EYE_RINGS:
+            low, high = landmarks[ring, :2].min(0).astype(int) + 3, landmarks[ring, :2].max(0).astype(int) - 2
+            found.append(fine[low[1]:high[1], low[0]:high[0]].std())
+        return float(np.mean(found))
+
+    assert 0.3 * grain(grainy) < grain(paint_out(grainy, landmarks, None)) < grain(grainy)
+    flat = np.full_like(grainy, 150)
+    # What little there is is the shape of the lid.
+    assert grain(paint_out(flat, landmarks, None)) < 2

@@ -11,7 +11,7 @@ import pytest
 import stage
 
 from didlive.demo import demo_portrait
-from didlive.generate.brows import find_brows
+from didlive.generate.brows import SIDE, find_brows
 from didlive.generate.warp import WarpGenerator, WarpSource
 from didlive.geometry import COLUMNS_BROW, OVAL, mirror_index
 from didlive.portrait import load_portrait
@@ -28,7 +28,7 @@ def painted(below: float) -> Portrait:
     landmarks = made.face.landmarks
     image = np.full_like(made.image, 230)
     cv2.fillPoly(image, [np.round(landmarks[OVAL, :2]).astype(np.int32)], SKIN)
-    for columns in (COLUMNS_BROW[:5], COLUMNS_BROW[5:]):
+    for columns in (COLUMNS_BROW[:SIDE], COLUMNS_BROW[SIDE:]):
         upper, lower, _, _, lid = (landmarks[points, :2] for points in columns.T)
         edge = lower + below * (lid - lower)
         cv2.fillPoly(image, [np.round(np.concatenate([upper, edge[::-1]])).astype(np.int32)], HAIR, cv2.LINE_AA)
@@ -53,7 +53,7 @@ def raised(source: WarpSource, px: float, kept: bool = True) -> tuple[U8, np.nda
 def thickness(image: U8, landmarks: np.ndarray) -> float:
     """How thick the brows are in the middle, px."""
     found = []
-    for column in (COLUMNS_BROW[2], COLUMNS_BROW[7]):
+    for column in (COLUMNS_BROW[3], COLUMNS_BROW[SIDE + 3]):
         x, top = np.round(landmarks[column[0], :2]).astype(int)
         bottom = round(float(landmarks[column[4], 1]))
         found.append((image[top - 6:bottom, x - 2:x + 3].astype(float).mean((1, 2)) < 110).sum())
@@ -61,7 +61,7 @@ def thickness(image: U8, landmarks: np.ndarray) -> float:
 
 
 def test_columns_are_mirror_images_of_each_other():
-    np.testing.assert_array_equal(mirror_index()[COLUMNS_BROW[:5]], COLUMNS_BROW[5:])
+    np.testing.assert_array_equal(mirror_index()[COLUMNS_BROW[:SIDE]], COLUMNS_BROW[SIDE:])
 
 
 @pytest.mark.parametrize("below", [0.0, 0.2, 0.4, 0.6])
@@ -69,13 +69,13 @@ def test_the_lower_edge_of_a_brow_is_found(below: float):
     made = painted(below)
     brows = find_brows(made.image, made.face.landmarks)
     # What is right below the tracked edge counts as brow.
-    assert np.abs(brows.hair[[1, 2, 3, 6, 7, 8]] - max(below, 0.2)).max() < 0.13
+    assert np.abs(brows.hair[[2, 3, 4, 8, 9, 10]] - max(below, 0.2)).max() < 0.13
 
 
 def test_a_face_without_brows_has_no_edge_to_be_found():
     made = painted(0.4)
-    image = np.where((made.image == HAIR).all(2, keepdims=True), np.uint8(SKIN), made.image)
-    smooth = cv2.GaussianBlur(image, (0, 0), 6)
+    image = np.where((made.image == HAIR).all(2, keepdims=True), np.array(SKIN, np.uint8), made.image)
+    smooth = np.asarray(cv2.GaussianBlur(image, (0, 0), 6), np.uint8)
     assert find_brows(smooth, made.face.landmarks).hair.max() < 0.35
 
 

@@ -13,10 +13,10 @@ from ..types import F32, U8
 from .mesh import smoothstep
 
 # Columns of a brow in COLUMNS_BROW.
-SIDE = 5
+SIDE = 6
 # Places from the outer to the inner end of the brow, and steps from its middle to the lid, at which the picture is
 # looked at.
-PLACES, STEPS = 25, 49
+PLACES, STEPS = 31, 49
 # Hair ends where it is this much of the way to the lightest skin below it; a brow that is darker than the skin by less
 # than this share has no edge to be seen.
 ENDS, FAINT = 0.45, 0.12
@@ -30,8 +30,8 @@ LONGER = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Brows:
-    """hair: (10,) how far down each column the hair of the brow reaches, in ways from its tracked lower edge to the
-    lid; way: (10,) px, those ways at rest. In the order of COLUMNS_BROW."""
+    """hair: (12,) how far down each column the hair of the brow reaches, in ways from its tracked lower edge to the
+    lid; way: (12,) px, those ways at rest. In the order of COLUMNS_BROW."""
 
     hair: F32
     way: F32
@@ -57,7 +57,7 @@ class Brows:
 
 
 def _along(places: F32, brow: np.ndarray, row: np.ndarray, lid: np.ndarray) -> F32:
-    """Return (10,) where landmarks of a row are on the ways from brow (0) to lid (1) at places (V, 2 or 3) px."""
+    """Return (12,) where landmarks of a row are on the ways from brow (0) to lid (1) at places (V, 2 or 3) px."""
     way, to = places[lid, :2] - places[brow, :2], places[row, :2] - places[brow, :2]
     return (to * way).sum(1) / np.maximum((way ** 2).sum(1), 1e-3)
 
@@ -77,7 +77,7 @@ def find_brows(image: U8, landmarks: F32) -> Brows:
 
 
 def _hair(grey: U8, middle: F32, brow: F32, lid: F32) -> F32:
-    """Return (5,) where hair ends below the brow, in ways from `brow` to `lid` (5, 2) px; middle: (5, 2) px, of it."""
+    """Return (6,) where hair ends below the brow, in ways from `brow` to `lid` (6, 2) px; middle: (6, 2) px, of it."""
     at, steps = np.linspace(0, SIDE - 1, PLACES), np.linspace(0, 1, STEPS)
 
     def between(points: F32) -> F32:

@@ -27,6 +27,8 @@ RIM = 0.1
 LID_FROM_BELOW, LID_LIGHT, FOLD_LIGHT, FOLD_TINT = 0.6, 0.86, 0.52, 0.05
 # How light the fold of a lid behind glasses is against the skin below.
 FOLD_FRAMED = 0.85
+# Lids have the grain of the skin that begins so far below the eye (eye widths), this share of it, up to so many levels.
+GRAIN_FROM, GRAIN, GRAIN_MOST = 0.2, 0.7, 14.0
 # Lids turn away from the light towards the corners of the eye: by how much they are darker there, and from where on, in
 # half eye widths from the middle.
 TURNS_AWAY, ROUND_FROM = 0.22, 0.4
@@ -132,7 +134,19 @@ def _lid_skin(image: U8, ring: F32, edge: float, framed: bool, at: tuple[int, in
     lid = lid + above * above * (3 - 2 * above) * (high - lid)
     round_off = TURNS_AWAY * smoothstep((np.abs(2 * x - 1) - ROUND_FROM) / (1 - ROUND_FROM))[:, :, None]
     lid = lid * (1 - round_off * (1 - above) * (1 - below))
-    return np.clip(lid + below * (low - lid), 0, 255).astype(np.float32)
+    lid = lid + below * (low - lid)
+    if not framed:
+        mirrored = x[:, :, None] * along + (2 * bottom + GRAIN_FROM - y)[:, :, None] * down
+        lid = lid + _grain(image, np.asarray(blurred, np.uint8), ring[0] + width * mirrored)
+    return np.clip(lid, 0, 255).astype(np.float32)
+
+
+def _grain(image: U8, smooth: U8, points: npt.NDArray[np.floating]) -> F32:
+    """Return (h, w, 3), the fine texture of the skin at points (h, w, 2) px: what `smooth` (H, W, 3) has not."""
+    at_x, at_y = points[..., 0].astype(np.float32), points[..., 1].astype(np.float32)
+    fine, plain = (cv2.remap(p, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+                   for p in (image, smooth))
+    return GRAIN * np.clip(fine - plain, -GRAIN_MOST, GRAIN_MOST)
 
 
 def _line(u: F32, samples: F32) -> F32:
