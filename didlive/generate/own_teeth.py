@@ -13,6 +13,9 @@ from .holes import fill_holes
 from .raster import polygon_mask
 from .teeth import Palette, luma
 
+# How light the hollow behind own teeth is against the lips at most, and how far it has their colour.
+HOLLOW, FLESH = 0.32, 0.6
+
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
@@ -79,8 +82,11 @@ def find_own_teeth(image: U8, landmarks: F32, local: HeadLocal, palette: Palette
     cavity = None
     if hollow.sum() >= 10:
         pixels = fill_holes(patch, hollow)
-        # Lip and gum seen between the teeth are no hollow: nothing behind the teeth is lighter than half the lips.
-        pixels *= min(1.0, 0.38 * float(luma(palette.lip)) / max(float(luma(pixels).mean()), 1.0))
+        # Lip and gum seen between the teeth are no hollow: nothing behind the teeth is that light, and what light there
+        # is has been through flesh.
+        pixels *= min(1.0, HOLLOW * float(luma(palette.lip)) / max(float(luma(pixels).mean()), 1.0))
+        flesh = luma(pixels)[:, :, None] * (palette.lip / max(float(luma(palette.lip)), 1.0))
+        pixels += FLESH * (flesh - pixels)
         cavity = Sprite(pixels.astype(np.float32), _image_corners(low, w, h, depth, local))
     return OwnTeeth(sprite, patch[alpha > 0.7].mean(0).astype(np.float32), float(edge), cavity)
 
