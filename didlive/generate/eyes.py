@@ -14,6 +14,7 @@ from .glasses import Rims, eye_width
 from .holes import fill_holes
 from .lids import RING, SOFT, edge_above, lid_band
 from .raster import DEEPENS, blend, polygon_mask, rasterise
+from .teeth import luma
 
 # A drawn iris that moved by this share of the eye's width is drawn anew, under a shadow as of a lid this far open.
 LOOKED, SHADOWED = 0.07, 0.2
@@ -24,6 +25,8 @@ RIM_REACH = 1.3
 # What stays of the lid edge when the lid is closed: dark pixels up to this far from it, in eye widths.
 # The line where lids meet is darker than their skin by at least this share.
 LASH, LASH_LINE, LASH_LEAST = 0.065, 0.9, 0.55
+# How far the line of shut lashes has the skin's own hue.
+LASH_HUE = 0.8
 # An eye that is open by less than this shows its lashes from above: how much they and their shadow darken the skin
 # below the lid, and how far they reach down and up, in eye widths (from 82 shut eyes of clips beside drawn ones).
 SHUT, UNDER_LASHES, OVER_LASHES = 0.3, (0.38, 0.12), 0.03
@@ -104,6 +107,9 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int, rims: Rims | 
     dark = np.minimum(dark, -LASH_LEAST * lid.mean(0)) if len(lid) else dark
     ends = np.clip(np.minimum(*(np.hypot(xx + x0 - c[0], yy + y0 - c[1]) for c in (a, b))) / (0.2 * width), 0, 1)
     lash = np.minimum(np.minimum(edge, 0), np.minimum(dark, 0) * LASH_LINE * ends[:, :, None]) * near
+    # A thin dark line lets the skin's colour through; what is taken off an iris or white beside it would tint the lid.
+    skin = painted[y0:y1, x0:x1].astype(np.float32)
+    lash = lash + LASH_HUE * ((luma(lash) / np.maximum(luma(skin), 1))[:, :, None] * skin - lash)
     margin = max(2, round(0.14 * width))
     around = cv2.dilate(polygon_mask(band[RING:], int(x0), int(y0), w, h),
                         cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1)))
