@@ -11,11 +11,11 @@ from PIL import Image
 
 from didlive.demo import demo_portrait
 from didlive.generate import mouth
-from didlive.generate.arch import BARED_MM, LOWER_BARED_MM, LOWER_LIP, UPPER_LIP, along_arch, teeth_shifts
+from didlive.generate.arch import BARED_MM, LOWER_LIP, LOWER_SHARE, UPPER_LIP, along_arch, teeth_shifts
 from didlive.generate.mouth import _draw_rims, _shade
 from didlive.generate.own_teeth import Sprite
 from didlive.generate.warp import WarpGenerator, WarpSource
-from didlive.geometry import INNER_LOWER, INNER_UPPER, LIPS_INNER, LIPS_OUTER
+from didlive.geometry import INNER_LOWER, INNER_UPPER, LIPS_OUTER
 from didlive.portrait import load_portrait
 from didlive.types import F32, Drive, Presence, Stamp
 
@@ -50,17 +50,29 @@ def test_upper_teeth_stay_where_they_are_until_their_gum_shows(source: WarpSourc
     assert bared_mm(source, 25) == pytest.approx(BARED_MM, abs=0.1)
 
 
-@pytest.mark.parametrize(("wide", "most_mm"), [(0.75, LOWER_BARED_MM[0]), (1.6, LOWER_BARED_MM[1])])
-def test_a_lip_that_goes_down_without_the_jaw_bares_few_of_the_lower_teeth(source: WarpSource, wide: float,
-                                                                          most_mm: float):
+def test_lips_that_go_down_without_the_jaw_bare_few_of_the_lower_teeth(source: WarpSource):
     local, landmarks = source.local, source.landmarks.copy()
-    middle = landmarks[[61, 291], 0].mean()
-    landmarks[LIPS_INNER, 0] = middle + wide * (landmarks[LIPS_INNER, 0] - middle)
-    landmarks[LOWERED, 1] += 14 * source.mouth.ppm
+    landmarks[LIFTED, 1] += 5 * source.mouth.ppm
+    landmarks[LOWERED, 1] += 15 * source.mouth.ppm
     _, low = teeth_shifts(source.mouth, local, landmarks, local.rotation, local.centre, 1.0)
-    lip = ((landmarks[LOWER_LIP] - local.centre) @ local.rotation) / local.scale
+    upper, lower = (((landmarks[[UPPER_LIP, LOWER_LIP]] - local.centre) @ local.rotation) / local.scale)[:, 1]
     edge = source.mouth.lower.corners[[0, 2], 1].mean() + low[1]
-    assert float((lip[1] - edge) * local.scale / source.mouth.ppm) == pytest.approx(most_mm, abs=0.2)
+    assert float((lower - edge) / (lower - upper)) == pytest.approx(LOWER_SHARE, abs=0.02)
+
+
+def test_the_tongue_rises_out_of_the_dark(source: WarpSource):
+    landmarks = source.landmarks.copy()
+    landmarks[LOWERED, 1] += 16 * source.mouth.ppm
+    landmarks[LIFTED, 1] += 5 * source.mouth.ppm
+    corner = np.array([source.x, source.y, 0], np.float32)
+    drive = Drive(landmarks + corner, np.eye(3, dtype=np.float32), source.local.centre + corner, 1.0,
+                  np.ones(2, np.float32), Presence.TRACK, Stamp(0, 0).mark("retarget"))
+    image = WarpGenerator().generate(source, drive).image.astype(float)
+    x = round(float(landmarks[[UPPER_LIP, LOWER_LIP], 0].mean()))
+    top, bottom = landmarks[UPPER_LIP, 1], landmarks[LOWER_LIP, 1]
+    rows = [round(float(top + share * (bottom - top))) for share in (0.25, 0.6)]
+    dark, tongue = (image[row - 1:row + 2, x - 4:x + 5].mean((0, 1)) for row in rows)
+    assert tongue.sum() > 1.15 * dark.sum() and tongue[0] > 1.15 * tongue[2], (dark, tongue)
 
 
 def test_teeth_stand_on_an_arch():

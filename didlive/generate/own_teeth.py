@@ -14,7 +14,7 @@ from .raster import polygon_mask
 from .teeth import Palette, luma
 
 # How light the hollow behind own teeth is against the lips at most, and how far it has their colour.
-HOLLOW, FLESH = 0.32, 0.6
+HOLLOW, FLESH = 0.40, 0.6
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ LOWER_MM = ((5.3, 8.6), (5.9, 8.8), (6.9, 9.6), (7.0, 8.2), (7.0, 7.6), (10.5, 7
 ARCH_HALF_MM, ARCH_DEPTH_MM = 27.0, 34.0
 SPRITE_MM = (60.0, 30.0)
 
+# How light the tongue is against the lips.
+TONGUE = 0.95
 Teeth = tuple[tuple[float, float], ...]
 
 
@@ -111,6 +113,6 @@ def draw_tongue(palette: Palette, px_per_mm: float) -> F32:
     u, v = (xx / w - 0.5) * SPRITE_MM[0] / 20.0, (yy / h - 0.5) * SPRITE_MM[1] / 9.0
     top = np.clip((1.0 - np.hypot(u, np.minimum(v, 0.0))) / 0.35, 0, 1)
     alpha = top * top * (3 - 2 * top)
-    shade = 0.62 + 0.22 * np.clip(-v, 0, 1) - 0.10 * np.exp(-((u / 0.12) ** 2))
+    shade = TONGUE + 0.22 * np.clip(-v, 0, 1) - 0.10 * np.exp(-((u / 0.12) ** 2))
     rgb = shade[:, :, None] * palette.lip * alpha[:, :, None]
     return np.concatenate([rgb, alpha[:, :, None] * 255], 2).astype(np.float32)
