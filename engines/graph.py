@@ -92,6 +92,8 @@ def _warp(g: _Graph, size: int) -> tuple[str, str]:
     and the person's coverage (1, 1, H, W)."""
     # Cubic keeps fine texture sharp; as on the CPU, a large picture has pixels to spare.
     person = g.sample("person", "grid", "cubic" if size <= 720 else "linear")
+    # Cubic goes beyond full coverage at an edge: the colours come back with it, or the outline would sparkle.
+    person = g.node("Div", person, g.node("Max", g.cut(person, 3, 4, 1), g.constant(1.0)))
     person = g.node("Clip", person, g.constant(0.0), g.constant(1.0))
     person = _light(g, _soften_folds(g, person, size))
     alpha = g.cut(person, 3, 4, 1)

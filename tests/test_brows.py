@@ -92,6 +92,22 @@ def test_brows_at_rest_and_lowered_ones_are_drawn_as_ever(source: WarpSource):
         np.testing.assert_array_equal(raised(source, px)[0], raised(source, px, kept=False)[0])
 
 
+@pytest.mark.parametrize(("pitch", "yaw"), [(-18.0, 0.0), (15.0, 20.0), (0.0, 30.0)])
+def test_a_head_that_turns_or_nods_without_a_word_leaves_them_alone(source: WarpSource, pitch: float, yaw: float):
+    drive = stage.turned_head(source.portrait, yaw, pitch_deg=pitch)
+    with_brows, without = WARP.generate(source, drive), WARP.generate(dataclasses.replace(source, brows=None), drive)
+    np.testing.assert_array_equal(with_brows.image, without.image)
+
+
+def test_shadow_towards_the_lid_is_no_hair():
+    made = painted(0.4)
+    landmarks = made.face.landmarks
+    top, bottom = landmarks[COLUMNS_BROW[:, 0], 1].min(), landmarks[COLUMNS_BROW[:, 4], 1].max()
+    rows = np.interp(np.arange(len(made.image)), [top, bottom], [200, 110])
+    shadow = np.broadcast_to(rows[:, None, None], made.image.shape).astype(np.uint8)
+    assert find_brows(shadow, landmarks).hair.max() < 0.35
+
+
 def test_brows_go_up_without_a_jump(source: WarpSource):
     steps = [raised(source, px)[0].astype(int) for px in np.linspace(0, 6, 13)]
     jumps = [float(np.abs(a - b).mean()) for a, b in pairwise(steps)]

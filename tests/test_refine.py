@@ -12,7 +12,7 @@ import pytest
 
 from didlive.demo import demo_portrait
 from didlive.generate.canonical import EYE, FACE, MOUTH, matrices, pose_of, still_pose, take, to_crop, views
-from didlive.generate.refine import LID_LEAST, RefineGenerator, RefineSource, window
+from didlive.generate.refine import INSIDE, LID_LEAST, RefineGenerator, RefineSource, feathers, window
 from didlive.generate.warp import WarpGenerator
 from didlive.geometry import CHIN, EYE_LOWER, EYE_RINGS, EYE_UPPER, LIPS_INNER, LIPS_OUTER, from_euler_deg
 from didlive.portrait import load_portrait
@@ -193,6 +193,18 @@ def test_another_scale_of_the_portrait_shows_the_same_crops(generator: RefineGen
     a, b = source.reference, larger.reference
     assert np.abs(a.face.astype(int) - b.face).mean() < 3 and np.abs(a.mouth.astype(int) - b.mouth).mean() < 6
     assert replace(larger, warp=source.warp).portrait is portrait
+
+
+def test_the_face_network_changes_nothing_between_the_lips(generator: RefineGenerator, source: RefineSource):
+    asked = drive(source, jaw=0.25)
+    seen = views(generator.generate(source, asked).image, pose_of(asked, source.warp), source.reference)
+    mouth, _, _, face = feathers(seen, [1.0] * 4)
+    crop, whole = (np.vstack([seen.matrices[i], [0, 0, 1]]) for i in (0, 3))
+    middle = np.array([*np.argwhere(seen.mouth[6] > 127).mean(0)[::-1], 1])
+    x, y = np.round((np.linalg.inv(whole) @ crop @ middle)[:2]).astype(int)
+    assert face[y, x] < 0.1 and face.max() > 0.9
+    u, v = middle[:2].astype(int)
+    assert mouth[v, u] == pytest.approx(INSIDE, abs=0.05)
 
 
 def test_the_portraits_own_teeth_keep_their_light(generator: RefineGenerator, source: RefineSource, astronaut: Path):

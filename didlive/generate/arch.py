@@ -63,15 +63,19 @@ def along_arch(sprite: Sprite, middle: Sprite, corners: F32, away: F32, unit: fl
     w, h = size
     basis = np.stack([corners[1] - corners[0], corners[2] - corners[0]], 1)
     if abs(float(np.linalg.det(basis))) < 1.0:
-        basis = np.eye(2, dtype=np.float32) * max(w, h)  # Seen from the edge: no teeth to speak of.
+        return np.full((h, w), -1, np.float32), np.full((h, w), -1, np.float32)  # Seen from the edge.
     inverse = np.linalg.inv(basis)
     x, y = np.arange(w, dtype=np.float32) - corners[0, 0], (np.arange(h, dtype=np.float32) - corners[0, 1])[:, None]
     across, down = (inverse[i, 0] * x + inverse[i, 1] * y for i in (0, 1))
-    left, right = float(sprite.corners[0, 0]), float(sprite.corners[1, 0])
-    front = (float(middle.corners[:2, 0].mean()) - left) / (right - left)
-    back = inverse @ away * (RECEDES * ((right - left) / unit) ** 2 * ppm)
+    edge = sprite.corners[1] - sprite.corners[0]
+    width = float(np.linalg.norm(edge))
+    # The middle of the biting edge, along the sprite's own width.
+    front = float((middle.corners[1:].mean(0) - sprite.corners[0]) @ edge) / max(width ** 2, 1e-9)
+    back = inverse @ away * (RECEDES * (width / unit) ** 2 * ppm)
     # What is seen at q beside the front stands at p with q = p + back p^2.
     q = across - front
-    root = np.sqrt(np.maximum(1 + 4 * float(back[0]) * q, 0))
-    p = 2 * q / (1 + root)
-    return (front + p).astype(np.float32), (down - float(back[1]) * p * p).astype(np.float32)
+    inside = 1 + 4 * float(back[0]) * q
+    p = 2 * q / (1 + np.sqrt(np.maximum(inside, 0)))
+    # Beyond its outline there is none of the arch.
+    return (np.where(inside < 0, -1, front + p).astype(np.float32),
+            (down - float(back[1]) * p * p).astype(np.float32))

@@ -17,6 +17,8 @@ SIDE = 6
 # Places from the outer to the inner end of the brow, and steps from its middle to the lid, at which the picture is
 # looked at.
 PLACES, STEPS = 31, 49
+# The last of these steps show lashes.
+LASHES = 6
 # Hair ends where it is this much of the way to the lightest skin below it; a brow that is darker than the skin by less
 # than this share has no edge to be seen.
 ENDS, FAINT = 0.45, 0.12
@@ -30,19 +32,20 @@ LONGER = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Brows:
-    """hair: (12,) how far down each column the hair of the brow reaches, in ways from its tracked lower edge to the
-    lid; way: (12,) px, those ways at rest. In the order of COLUMNS_BROW."""
+    """hair: (12,) how far down each column of COLUMNS_BROW the hair of the brow reaches, in ways from its tracked lower
+    edge to the lid."""
 
     hair: F32
-    way: F32
 
-    def keep(self, sources: F32, points: F32, scale: float) -> None:
+    def keep(self, sources: F32, points: F32, resting: F32) -> None:
         """Change, in place, where the landmarks between brows and lids come from (V, 2) px and where they are drawn
         (V, 3) px, as far as brow and lid are farther apart than in the portrait: hair stays as long as it was, and the
-        skin below it is stretched. scale: size against the portrait."""
+        skin below it is stretched. resting: (478, 3) px, where the head carries the portrait's own landmarks."""
         _, brow, under, fold, lid = COLUMNS_BROW.T
         away = points[lid, :2] - points[brow, :2]
-        longer = np.linalg.norm(away, axis=1) / (self.way * scale)
+        ways = np.linalg.norm(resting[lid, :2] - resting[brow, :2], axis=1)
+        # Seen from far below or above there is hardly any way.
+        longer = np.linalg.norm(away, axis=1) / np.maximum(ways, 0.3 * float(ways.max()) + 1e-3)
         share = smoothstep((longer - 1) / LONGER)
         if share.max() == 0:
             return
@@ -71,9 +74,7 @@ def find_brows(image: U8, landmarks: F32) -> Brows:
         way = np.linalg.norm(lid - brow, axis=1)
         own = np.linalg.norm(under - brow, axis=1) / np.maximum(way, 1e-3)
         hair.append(np.clip(_hair(grey, np.mean([upper, brow], axis=0), brow, lid), 0.5 * own, 1 - ROOM))
-    ways = landmarks[COLUMNS_BROW[:, 4], :2] - landmarks[COLUMNS_BROW[:, 1], :2]
-    return Brows(np.concatenate(hair).astype(np.float32),
-                 np.maximum(np.linalg.norm(ways, axis=1), 1e-3).astype(np.float32))
+    return Brows(np.concatenate(hair).astype(np.float32))
 
 
 def _hair(grey: U8, middle: F32, brow: F32, lid: F32) -> F32:
@@ -90,12 +91,12 @@ def _hair(grey: U8, middle: F32, brow: F32, lid: F32) -> F32:
                                  borderMode=cv2.BORDER_REPLICATE), np.float32)
     light = cv2.GaussianBlur(light, (0, 0), 0.6, sigmaY=1.5)
     dark = light[:, :STEPS // 3].min(1)
+    below = np.arange(STEPS) > light[:, :STEPS // 3].argmin(1)[:, None]
     # Next to the lid there are lashes and their shadow.
-    skin = light[:, :-STEPS // 8].max(1)
+    skin = np.where(below, light, 0)[:, :STEPS - LASHES].max(1)
     level = dark + ENDS * (skin - dark)
-    first = light[:, :STEPS // 3].argmin(1)
-    beyond = (light > level[:, None]) & (np.arange(STEPS) > first[:, None])
-    ends = np.where(beyond.any(1), beyond.argmax(1), STEPS - 1) / (STEPS - 1)
+    beyond = (light > level[:, None]) & below
+    ends = np.where(beyond.any(1), beyond.argmax(1), 0) / (STEPS - 1)
     ends[skin - dark < FAINT * skin] = 0
     ends = np.median(np.stack([np.roll(np.pad(ends, 2, mode="edge"), k)[2:-2] for k in range(-2, 3)]), axis=0)
     # From the middle of the brow to its tracked edge.

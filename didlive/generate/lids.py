@@ -117,7 +117,8 @@ def _lid_skin(image: U8, ring: F32, edge: float, framed: bool, at: tuple[int, in
     over = _line(u[upper], np.stack([colours(ring[upper] - k * width * down) for k in past]))
     yy, xx = np.mgrid[0:size[1], 0:size[0]].astype(np.float32)
     dx, dy = xx + at[0] - ring[0, 0], yy + at[1] - ring[0, 1]
-    x = np.clip((dx * along[0] + dy * along[1]) / width, 0, 1)
+    across = (dx * along[0] + dy * along[1]) / width
+    x = np.clip(across, 0, 1)
     y = (dx * down[0] + dy * down[1]) / width
     top, bottom = np.interp(x, u[:9], v[:9]), np.interp(x, np.append(u[lower], 1), np.append(v[lower], 0))
     below = np.clip((y - top) / np.maximum(bottom - top, 0.05), 0, 1)[:, :, None]
@@ -136,7 +137,7 @@ def _lid_skin(image: U8, ring: F32, edge: float, framed: bool, at: tuple[int, in
     lid = lid * (1 - round_off * (1 - above) * (1 - below))
     lid = lid + below * (low - lid)
     if not framed:
-        mirrored = x[:, :, None] * along + (2 * bottom + GRAIN_FROM - y)[:, :, None] * down
+        mirrored = across[:, :, None] * along + (2 * bottom + GRAIN_FROM - y)[:, :, None] * down
         lid = lid + _grain(image, np.asarray(blurred, np.uint8), ring[0] + width * mirrored)
     return np.clip(lid, 0, 255).astype(np.float32)
 

@@ -39,8 +39,8 @@ RIMS = ((1.7, 0.26), (0.5, 0.08))
 # Drawn teeth are in full light so far from the corners, in mouth widths, and in this share of it there.
 CORNER, CORNER_LIGHT = 0.22, 0.18
 # The dark at the back is this light against the lips. The tongue rises out of it: its middle lies so far below the line
-# of the lips, it goes down with this share of the jaw's way, and where it begins, behind the upper lip, it has this
-# share of its light (1,100 photographed mouths: half as light as the lips where they are darkest, as light below).
+# of the lips, it goes down with this share of the way of the lower teeth, and where it begins, behind the upper lip, it
+# has this share of its light (1,100 photographed mouths: half as light as the lips where they are darkest).
 DARK, TONGUE_MM, TONGUE_JAW, BACK = 0.28, 8.0, 0.5, 0.15
 CHEEKS = (205, 425, 50, 280)
 
@@ -193,7 +193,7 @@ def _draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F3
     x0, y0 = int(low[0]), int(low[1])
     mask = polygon_mask(ring, x0, y0, w, h)
     size = local.scale * scale
-    up, jaw = teeth_shifts(mouth, local, target, turned, centre, scale)
+    up, low_teeth = teeth_shifts(mouth, local, target, turned, centre, scale)
 
     def place(sprite: Sprite, shift: F32 | float = 0.0) -> F32:
         points = placed_corners(sprite, shift, turned, centre, size) - [x0, y0]
@@ -213,9 +213,9 @@ def _draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F3
     inside = (np.broadcast_to(mouth.cavity.image, (h, w, 3)).astype(np.float32) if mouth.cavity.image.shape[0] == 1
               else place(mouth.cavity))
     shade = _shade(ring, x0, y0, w, h, mouth.ppm * scale)
-    tongue, rising = (TONGUE_JAW * jaw).astype(np.float32), shade * _depth(ring, x0, y0, w, h)
-    for sprite, shift, lit in ((mouth.tongue, tongue, rising), (mouth.lower, jaw, shade), (mouth.upper, up, shade),
-                               (mouth.own, up, None)):
+    tongue, rising = (TONGUE_JAW * low_teeth).astype(np.float32), shade * _depth(ring, x0, y0, w, h)
+    for sprite, shift, lit in ((mouth.tongue, tongue, rising), (mouth.lower, low_teeth, shade),
+                               (mouth.upper, up, shade), (mouth.own, up, None)):
         if sprite is not None:
             drawn = place(sprite, shift) if sprite is mouth.tongue else place_teeth(sprite, shift)
             colour, cover = drawn[:, :, :3], drawn[:, :, 3:] / 255

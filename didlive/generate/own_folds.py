@@ -13,6 +13,7 @@ from .mesh import smoothstep
 
 # On the left of the picture is the right of the face.
 SMILES = [SHAPE_INDEX["mouthSmileRight"], SHAPE_INDEX["mouthSmileLeft"]]
+OTHERS = [SHAPE_INDEX[name] for name in ("jawOpen", "eyeBlinkRight", "eyeBlinkLeft")]
 # Folds are dark lines no wider than the second of these and no finer than the first (in 1/192 of the face's box), and
 # longer than broad; the strongest (natural logarithm of brightness).
 FINE, BROAD, LONG, DEEPEST = 1.0, 6.0, 3.0, 0.4
@@ -37,10 +38,11 @@ class OwnFolds:
         return np.clip(moved @ self.way / WITHOUT, 0, 1).astype(np.float32)
 
 
-def find_own_folds(flat: F32, smile_light: F32, smile_moves: F32, smiles: F32) -> OwnFolds | None:
+def find_own_folds(flat: F32, smile_light: F32, smile_moves: F32, other_moves: F32, smiles: F32) -> OwnFolds | None:
     """Return the folds in the logarithm `flat` (S, S) of a flattened portrait's brightness; None where it does not
     smile. smile_light: (S, S) what a smile does to it; smile_moves: (2, MOVES) the moves of a full smile on the left
-    and on the right; smiles: (2,) 0..1, how much the portrait smiles there."""
+    and on the right; other_moves: (K, MOVES) those of what else lowers the corners of the mouth or the skin beside it,
+    and is no end of a smile; smiles: (2,) 0..1, how much the portrait smiles there."""
     strength = smoothstep((smiles - HARDLY) / (WELL - HARDLY))
     if strength.max() == 0:
         return None
@@ -55,7 +57,8 @@ def find_own_folds(flat: F32, smile_light: F32, smile_moves: F32, smiles: F32) -
     folds = np.clip(dark, 0, DEEPEST) * where
     left = np.arange(len(flat)) < len(flat) / 2
     maps = np.stack([folds * left * strength[0], folds * ~left * strength[1]]).astype(np.float32)
-    return OwnFolds(maps, np.linalg.pinv(-smile_moves * smiles[:, None]).astype(np.float32))
+    ways = np.concatenate([-smile_moves * smiles[:, None], other_moves])
+    return OwnFolds(maps, np.linalg.pinv(ways)[:, :2].astype(np.float32))
 
 
 def _disc(radius: float) -> np.ndarray:
@@ -66,3 +69,8 @@ def _disc(radius: float) -> np.ndarray:
 def smile_shapes() -> F32:
     """Return (2, 478, 3), what a full smile adds to a head-local face on the left and on the right of a picture."""
     return expression_modes()[SMILES]
+
+
+def other_shapes() -> F32:
+    """Return (3, 478, 3), what an open jaw and a shut eye on either side add."""
+    return expression_modes()[OTHERS]

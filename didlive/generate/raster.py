@@ -89,7 +89,7 @@ def soften_folds(image: U8, map_x: F32, map_y: F32) -> None:
                         image[y + dy, x + dx, c] = (around + 2 * int(image[y + dy, x + dx, c])) // 6
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True)
 def plain_edges(image: U8, person: U8, edge: U8, map_x: F32, map_y: F32) -> None:
     """Draw linearly, in place, what a cubic remap of a premultiplied `person` (h, w, 4) made too bright in `image`
     (H, W, 4): where the person ends it goes beyond what there is, and coverage is cut off at 255 but colours are not.
@@ -100,8 +100,10 @@ def plain_edges(image: U8, person: U8, edge: U8, map_x: F32, map_y: F32) -> None
             if image[y, x, 3] < 255:
                 continue
             u, v = map_x[y, x], map_y[y, x]
+            if not (0 <= u < right + 1 and 0 <= v < bottom + 1):
+                continue
             column, row = int(u), int(v)
-            if u < 0 or v < 0 or column > right or row > bottom or edge[row, column] == 0:
+            if edge[row, column] == 0:
                 continue
             du, dv = u - column, v - row
             for c in range(4):

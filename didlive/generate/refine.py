@@ -142,8 +142,8 @@ def feathers(seen: Views, gates: list[float]) -> list[F32]:
     mouth = window(MOUTH)
     # A portrait's own teeth are in its own light already.
     less = np.float32(1 - (0 if seen.own_teeth else INSIDE))
-    inside = np.asarray(cv2.GaussianBlur(seen.mouth[6], (0, 0), 1.0), np.float32) * (less / np.float32(255))
-    mouth, face = mouth * (1 - inside), face * (1 - _to_face(inside, seen, 0))
+    inside = np.asarray(cv2.GaussianBlur(seen.mouth[6], (0, 0), 1.0), np.float32) / np.float32(255)
+    mouth, face = mouth * (1 - less * inside), face * (1 - _to_face(inside, seen, 0))
     windows = (mouth, *eyes, face)
     return [(weight * np.float32(gate)).astype(np.float32) for weight, gate in zip(windows, gates, strict=True)]
 

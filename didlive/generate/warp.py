@@ -169,7 +169,8 @@ def draw_mesh(source: WarpSource, target: F32, turned: F32, centre: F32, scale: 
     if source.lip_line is not None:
         source.lip_line.part(uv, vertices)
     if source.brows is not None:
-        source.brows.keep(uv, vertices, scale)
+        local = source.local
+        source.brows.keep(uv, vertices, (local.shape @ turned.T) * (local.scale * scale) + centre)
     rasterise(np.ascontiguousarray(vertices[:, :2]), uv, mesh.triangles, _draw_order(mesh, vertices), *maps)
     return vertices
 

@@ -18,7 +18,7 @@ import numpy as np
 from ..geometry import HeadLocal, mirror_index, tessellation
 from ..types import F32, U8
 from .mesh import FACE_POINTS, smoothstep
-from .own_folds import OwnFolds, find_own_folds, smile_shapes
+from .own_folds import OwnFolds, find_own_folds, other_shapes, smile_shapes
 from .raster import Box, mix_maps, rasterise, shade
 
 # The moves: mean x (0) or y (1) of some head-local landmarks, of those on the left of the picture and of their mirror
@@ -158,9 +158,9 @@ def prepare_wrinkles(crop: U8, landmarks: F32, local: HeadLocal, smiles: F32) ->
     strength = float(smoothstep((_shading(flat, known) - FLAT) / (SHADED - FLAT)))
     if strength == 0:
         return None
-    smile = np.stack([moves(shape) for shape in smile_shapes()])
+    smile, others = (np.stack([moves(shape) for shape in shapes]) for shapes in (smile_shapes(), other_shapes()))
     lit = np.tensordot(folding(smile.sum(0), known.reach), known.maps, 1)
-    folds = find_own_folds(flat, lit, smile, smiles)
+    folds = find_own_folds(flat, lit, smile, others, smiles)
     flat_maps = known.maps if folds is None else np.concatenate([known.maps, folds.maps])
     corner, step = points.min(0), np.ceil(np.ptp(points, axis=0) * GRID / (GRID - 1)) / GRID
     x, y = _lay((points - corner) / step, known.layout, GRID)
