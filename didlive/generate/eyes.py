@@ -94,7 +94,8 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int, rims: Rims | 
     # The rim of the iris as it is seen, with its dark ring and glints, goes where the iris goes.
     beyond = np.clip((RIM_REACH * radius - distance) / (2 * soft), 0, 1) * _clear(inside, radius)
     iris = iris * alpha + (patch - iris * alpha - white * (1 - alpha)) * beyond[:, :, None]
-    edge = patch - painted[y0:y1, x0:x1].astype(np.float32)
+    skin = painted[y0:y1, x0:x1].astype(np.float32)
+    edge = patch - skin
     # As far as the softened border of what was painted out: less would leave a line around the open eye.
     band = lid_band(ring, width, edge_above(landmarks, side, rims), max(3 * SOFT, 2.5 / width))
     away = cv2.distanceTransform((inside < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
@@ -108,7 +109,6 @@ def prepare_eye(image: U8, painted: U8, landmarks: F32, side: int, rims: Rims | 
     ends = np.clip(np.minimum(*(np.hypot(xx + x0 - c[0], yy + y0 - c[1]) for c in (a, b))) / (0.2 * width), 0, 1)
     lash = np.minimum(np.minimum(edge, 0), np.minimum(dark, 0) * LASH_LINE * ends[:, :, None]) * near
     # A thin dark line lets the skin's colour through; what is taken off an iris or white beside it would tint the lid.
-    skin = painted[y0:y1, x0:x1].astype(np.float32)
     lash = lash + LASH_HUE * ((luma(lash) / np.maximum(luma(skin), 1))[:, :, None] * skin - lash)
     margin = max(2, round(0.14 * width))
     around = cv2.dilate(polygon_mask(band[RING:], int(x0), int(y0), w, h),

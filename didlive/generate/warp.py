@@ -183,9 +183,9 @@ def _draw_order(mesh: HeadMesh, vertices: F32) -> np.ndarray:
 
 
 def _edge(coverage: U8) -> U8:
-    """Return (h, w) 255 where a cubic remap at or beside a pixel mixes full coverage with less."""
+    """Return (h, w) 1 where a cubic remap at or beside a pixel mixes full coverage with less."""
     near = cv2.getStructuringElement(cv2.MORPH_RECT, (5, 5))
-    return np.asarray((cv2.dilate(coverage, near) == 255) & (cv2.erode(coverage, near) < 255), np.uint8) * np.uint8(255)
+    return np.asarray((cv2.dilate(coverage, near) == 255) & (cv2.erode(coverage, near) < 255), np.uint8)
 
 
 def _bright(white: F32) -> F32:
