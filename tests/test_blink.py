@@ -85,6 +85,23 @@ def test_a_lid_turns_into_the_shadow_above_it(portrait: Portrait):
         assert abs(top - 110) < 15 and top < middle < edge and edge > 155
 
 
+def test_a_lid_has_the_skin_below_the_eye_but_redder(portrait: Portrait):
+    """As light whether or not the fold above is in shadow; grey skin stays grey."""
+    landmarks = portrait.face.landmarks
+    for colour in ((200, 150, 120), (140, 140, 140)):
+        for shadow in (1.0, 0.6):
+            image = np.full_like(portrait.image, 0)
+            image[:] = colour
+            for ring in EYE_RINGS:
+                image[:int(landmarks[ring[4], 1])] = (shadow * np.array(colour)).astype(np.uint8)
+            painted = paint_out(image, landmarks, None).astype(float)
+            for ring in EYE_RINGS:
+                x, y = landmarks[ring[4], :2].astype(int)
+                share = painted[y - 1:y + 2, x - 1:x + 2].mean((0, 1)) / colour
+                assert 0.8 < share[0] < 0.95 and (share[2] < share[1] - 0.01) == (colour[0] != colour[2])
+                assert share[1] < share[0] - 0.01 or colour[0] == colour[1]
+
+
 def test_a_shut_eye_shows_its_lashes_from_corner_to_corner():
     """Dark along the lids, soft below, nothing on the lid above; in the skin's own colour, and grey skin stays grey."""
     ring = np.array([[20 + 5 * k, 30] for k in range(9)] + [[60 - 5 * k, 30.1] for k in range(1, 8)], np.float32)
