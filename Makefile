@@ -15,7 +15,7 @@ QT_LIBS := libgl1 libegl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon0 
 # xvfb, openbox and xdotool: a screen, a window manager and the hands of the tests that use the window like a person.
 # libportaudio2, pipewire-pulse, pipewire-alsa and pulseaudio-utils: a microphone that hears what the tests play;
 # espeak-ng: speech whose sounds are known.
-TEST_TOOLS := libportaudio2 pipewire-pulse pipewire-alsa pulseaudio-utils espeak-ng \
+TEST_TOOLS := libportaudio2 pipewire-pulse pipewire-alsa pulseaudio-utils espeak-ng strace \
 	gcc libc6-dev xvfb xauth xdotool openbox fonts-wqy-microhei pipewire pipewire-bin wireplumber dbus \
 	gstreamer1.0-pipewire gstreamer1.0-tools gstreamer1.0-plugins-base
 # Left out where Debian's packages are not: its kernel in an emulator, for the tests with real devices

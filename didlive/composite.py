@@ -28,7 +28,7 @@ BUST_SIDE = 3.7
 # Output pixels per block at most: 32 lets the scale follow its ideal to about one pixel over the whole picture.
 LARGEST_BLOCK = 32
 # Bands thinner than this part of the canvas are cropped away instead.
-THINNEST_BAND = 0.02
+THINNEST_BAND = 0.05
 CUBIC_REACH, BLUR_REACH = 2, 2
 FILL_BRIGHTNESS = 0.5
 # Worked out when the portrait is known (see `actor.own_size`).

@@ -166,7 +166,12 @@ class Ledger:
         raise BadInput(f"{consent.name} does not go live: the consent {when}; didlive consent add records a new one")
 
     def export(self, out: Path) -> int:
-        """Write all entries with their signatures and the public key as JSON; return how many there are."""
+        """Write all entries with their signatures and the public key as JSON; return how many there are. Raises
+        OutputFailed where there is no such folder, or when `out` is no .json."""
+        if out.suffix.lower() != ".json":
+            raise OutputFailed(f"{out} is no name of a JSON file; use one that ends in .json")
+        if not out.absolute().parent.is_dir():
+            raise OutputFailed(f"there is no folder {out.absolute().parent}; make it or choose another place")
         lines = self._lines()
         entries = [asdict(c) | {"state": c.state} for c in self.entries()]
         text = json.dumps({"public_key": self._key().public_key().public_bytes_raw().hex(), "consents": entries,

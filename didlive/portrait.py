@@ -23,7 +23,7 @@ TINY_FACE_PX = 48
 SMALL_FACE_PX = 160
 CUT_OFF = 0.06
 BACKDROP = 214
-LEANING_DEG = 35.0
+LEANING_DEG, LYING_DEG = 35.0, 60.0
 WIDE_OPEN = 0.35
 
 Rgba = tuple[U8, U8 | None]
@@ -152,12 +152,14 @@ def load_portrait(path: Path | str, face: int | None = None, kind: str = "auto")
 
 
 def _turned(rgb: U8) -> str:
-    """Say so when the picture lies on its side."""
+    """Say so when the picture lies on its side or upside down."""
     from .track.mediapipe import detect_faces
 
-    for k, name in ((1, "clockwise"), (3, "counter-clockwise"), (2, "upside down")):
-        if detect_faces(np.ascontiguousarray(np.rot90(rgb, k))):
-            return " (it seems to be " + ("upside down" if k == 2 else f"turned {name}") + ": rotate it)"
+    for k, how in ((2, "upside down"), (1, "turned clockwise"), (3, "turned counter-clockwise")):
+        faces = detect_faces(np.ascontiguousarray(np.rot90(rgb, k)))
+        # Faces that lie on their side are found as well.
+        if faces and abs(euler_deg(head_rotation(faces[0]))[2]) < LYING_DEG:
+            return f" (it seems to be {how}: rotate it)"
     return ""
 
 
@@ -170,6 +172,9 @@ def _unusable(face: Face, rgb: U8) -> str | None:
     out = max(-x0, -y0, x1 - (width - 1), y1 - (height - 1)) / tall
     if out > CUT_OFF:
         return "the face is cut off by the border of the picture; use one that shows the whole face"
+    roll = euler_deg(head_rotation(face))[2]
+    if abs(roll) > LYING_DEG:
+        return f"the head leans by {abs(roll):.0f} degrees; rotate the picture"
     return None
 
 

@@ -48,6 +48,8 @@ GAZE_RANGE = np.array([0.30, 0.16], dtype=np.float32)
 RAY = 0.28
 # Share of the portrait's own expression that is relaxed, and which part of it.
 RELAX = 0.8
+# Lids that are less unlike than the first are drawn alike, more than the second as they are.
+WINK = (0.25, 0.5)
 OWN_EXPRESSION = ("mouthSmile", "mouthStretch", "mouthFrown", "mouthPucker", "mouthPress", "mouthUpperUp",
                   "mouthLowerDown", "mouthDimple", "brow")
 # Share of the performer's movement that is replaced by the average person's movement of the same expression: it
@@ -150,6 +152,15 @@ def _inside_outline(shape: F32) -> F32:
     reach = HELD * float(distance_to[MOUTH].min())
     held = np.clip(distance_to / max(reach, 1e-6), 0, 1)
     return (held * held * (3 - 2 * held))[:, None].astype(np.float32)
+
+
+def _together(lids: F32) -> F32:
+    """Return lid openings (2,) 0..1 of which only a wink is left uneven: eyes blink together, and on a face that looks
+    aside the tracker sees one of them shut first."""
+    difference = float(lids[0] - lids[1])
+    even, uneven = WINK
+    share = float(np.clip((abs(difference) - even) / (uneven - even), 0, 1))
+    return (lids.mean() + np.array([0.5, -0.5]) * difference * share).astype(np.float32)
 
 
 def _ratio(source: float, driver: float, low: float, high: float) -> float:
@@ -256,7 +267,8 @@ class Retargeter:
         modes = expression_modes()[index]
         brow = np.array([n.startswith("brow") for n in names])[:, None, None]
         gains = self.settings.gains
-        region = np.where(brow, self._regions.brows * min(gains.brows, 1), self._regions.mouth * min(gains.mouth, 1))
+        skin = 1 - self._regions.brows - self._regions.eyes
+        region = np.where(brow, self._regions.brows * min(gains.brows, 1), skin * min(gains.mouth, 1))
         return (-RELAX * (shown[:, None, None] * modes * region).sum(0)).astype(np.float32)
 
     def _saturation(self, now: Measure, neutral: Measure) -> float:
@@ -322,10 +334,11 @@ class Retargeter:
         source, delta = self._local.shape, motion.now.shape - motion.neutral.shape
         gain = self.settings.gains.lids
         lids = np.zeros(2, dtype=np.float32)
+        openings = _together(motion.lids)
         for side, (upper, lower, folds) in enumerate(zip(EYE_UPPER, EYE_LOWER, LID_FOLDS, strict=True)):
             a, b = EYE_CORNERS[side]
             size = _ratio(distance(source, a, b), distance(motion.neutral.shape, a, b), 0.6, 1.6)
-            opening = float(motion.lids[side])
+            opening = float(openings[side])
             # A gain changes half-closed lids but not the closed end.
             opening = opening if opening <= 0 else 1 + (opening - 1) * (gain if opening > 0.5 or gain > 1 else 1.0)
             opening = min(max(opening, 0.0), 1.35)

@@ -4,6 +4,7 @@ another portrait. A zip archive of TOML and npz; no picture, no pickle."""
 from __future__ import annotations
 
 import dataclasses
+import glob
 import io
 import os
 import queue
@@ -68,6 +69,15 @@ class Take:
             Tracking(Face(r.landmarks[i], r.blendshapes[i], r.transforms[i]) if seen else None, r.size, int(seen),
                      Stamp(i, int(r.times_ns[i])))
             for i, seen in enumerate(r.present))
+
+
+def take_beside(recording: Path) -> Path:
+    """Return where the take of a recording goes: NAME.take, or NAME.gif.take where NAME.take is another recording's."""
+    plain = recording.with_suffix(SUFFIX)
+    others = recording.parent.glob(f"{glob.escape(recording.stem)}.*") if plain.exists() else ()
+    if any(other.suffix != SUFFIX and other.name != recording.name for other in others):
+        return recording.with_name(recording.name + SUFFIX)
+    return plain
 
 
 class TakeWriter:

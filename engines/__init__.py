@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from .engine import Engine, EngineFailed, EngineLost
 from .weights import FOLDER
+
+# ONNX Runtime (1.31) keeps a file of what it runs on and sends it to its maker, under a number that it makes up once.
+# It looks at this while it is imported; what it offers to call is too late.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = ["Engine", "EngineFailed", "EngineLost", "open_engine", "open_generators"]
 

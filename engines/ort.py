@@ -26,7 +26,6 @@ def session_options(threads: int) -> Any:
     """Return options for a network that runs beside other work on `threads` threads."""
     import onnxruntime
 
-    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3

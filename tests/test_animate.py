@@ -176,6 +176,29 @@ def test_a_clip_of_variable_rate_stays_as_long_as_its_sound(astronaut: Path, dri
     assert np.abs(np.array(shown_ms) - wanted_ms).max() <= gaps_ms / 2 + 1
 
 
+def test_half_a_download_is_named(astronaut: Path, driving: Path, folder: Path):
+    """An MP4 says at its beginning how long its pictures go on; its sound does not count."""
+    with av.open(str(driving)) as source, av.open(str(folder / "half.mp4"), "w",
+                                                  options={"movflags": "faststart"}) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        sound = target.add_stream("aac", rate=48_000, layout="mono")
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        silence.sample_rate = 48_000
+        target.mux(sound.encode(silence))
+        target.mux(sound.encode(None))
+    whole = (folder / "half.mp4").read_bytes()
+    assert track_clip(folder / "half.mp4").notes == ()
+    with av.open(str(folder / "half.mp4")) as source:
+        places = [packet.pos for packet in source.demux(video=0) if packet.pos is not None]
+    (folder / "half.mp4").write_bytes(whole[:places[12]])
+    seen = track_clip(folder / "half.mp4")
+    assert any(note.startswith("the clip is damaged or incomplete") for note in seen.notes)
+
+
 def test_a_damaged_clip_is_named(astronaut: Path, driving: Path, folder: Path):
     with av.open(str(driving)) as source, av.open(str(folder / "cut.mkv"), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])

@@ -151,6 +151,11 @@ def test_the_command(tmp_path: Path, ada: Path, capsys: pytest.CaptureFixture[st
     assert code == 0 and "valid" in said and "it shows a person who agreed, by Ada, for talks" in said
     assert json.loads(run(["consent", "list", "--json"], capsys)[1])[0]["state"] == "valid"
     assert run(["consent", "export", tmp_path / "out.json"], capsys)[0] == 0 and (tmp_path / "out.json").exists()
+    before = ada.read_bytes()
+    for out, why in ((ada, "ends in .json"), (tmp_path / "nowhere" / "out.json", "there is no folder")):
+        code, said, error = run(["consent", "export", out], capsys)
+        assert (code, said) == (2, "") and why in error and error.count("\n") == 1
+    assert ada.read_bytes() == before and not (tmp_path / "nowhere").exists()
     assert run(["consent", "revoke", ada], capsys)[0] == 0
     assert "revoked" in run(["consent", "list"], capsys)[1]
     for command in (["animate", "--portrait", ada, "--demo", "--out", tmp_path / "out.mp4"],

@@ -12,6 +12,7 @@ from PIL import Image
 
 from didlive.actor import prepare_actor
 from didlive.demo import demo_portrait
+from didlive.errors import BadInput
 from didlive.geometry import from_euler_deg, head_local, head_rotation, portrait_landmarks
 from didlive.portrait import BACKDROP, check_portrait, flattened, load_image, load_portrait, readiness, scaled
 from didlive.settings import OutputSettings, Settings
@@ -71,6 +72,15 @@ def test_a_leaning_head_is_noticed(portrait: Portrait):
     notes = readiness(replace(portrait.face, transform=transform), portrait.image.shape[1])
     assert any("leans" in note and "rotate" in note for note in notes)
     assert not any("leans" in note for note in readiness(portrait.face, portrait.image.shape[1]))
+
+
+@pytest.mark.parametrize(("turns", "why"), [(1, "lie"), (2, "upside down"), (3, "lie")])
+def test_a_picture_that_lies_on_its_side_or_its_head_is_refused(portrait: Portrait, tmp_path: Path, turns: int,
+                                                                 why: str):
+    Image.fromarray(np.rot90(portrait.image, turns)).save(tmp_path / "turned.png")
+    told = r"rotate the picture|turned (counter-)?clockwise\)?: rotate it" if why == "lie" else "upside down: rotate it"
+    with pytest.raises(BadInput, match=told):
+        load_portrait(tmp_path / "turned.png")
 
 
 def test_a_head_at_the_border_is_noticed(portrait: Portrait, tmp_path: Path):

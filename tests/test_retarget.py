@@ -9,10 +9,12 @@ import pytest
 
 from didlive.demo import demo_portrait
 from didlive.geometry import (
+    BROWS,
     EYE_LOWER,
     EYE_UPPER,
     INNER_LOWER,
     INNER_UPPER,
+    SHAPE_INDEX,
     angle_deg,
     euler_deg,
     from_euler_deg,
@@ -129,3 +131,26 @@ def test_the_response_corrects_turns(face: Face, neutral: Measure):
 def test_alignment_takes_out_what_is_left_of_a_turn(neutral: Measure):
     twisted = (neutral.shape * 1.04) @ from_euler_deg(2, 5, -3).T + np.array([0.1, 0, 0], np.float32)
     assert aligned(twisted.astype(np.float32), neutral.shape) == pytest.approx(neutral.shape, abs=1e-4)
+
+
+def test_lids_blink_together_and_a_wink_stays_a_wink(face: Face, neutral: Measure):
+    def drawn(left: float, right: float) -> np.ndarray:
+        motion = replace(moved(neutral), lids=np.array([left, right], np.float32))
+        return Retargeter(face, MotionSettings()).retarget(motion).lids
+
+    np.testing.assert_allclose(drawn(0.1, 0.3), 0.2, atol=1e-3)
+    np.testing.assert_allclose(drawn(0.0, 1.0), [0, 1], atol=1e-3)
+    half = drawn(0.2, 0.6)
+    assert half.mean() == pytest.approx(0.4, abs=1e-3) and 0.1 < half[1] - half[0] < 0.35
+
+
+def test_cheeks_relax_with_the_portraits_smile(face: Face, neutral: Measure):
+    """Photographed smiles and straight faces of a hundred people: cheeks and nostrils go down with the corners."""
+    shapes = face.blendshapes.copy()
+    shapes[[SHAPE_INDEX["mouthSmileLeft"], SHAPE_INDEX["mouthSmileRight"]]] = 0.9
+    smiling, straight = (Retargeter(replace(face, blendshapes=b), MotionSettings()).retarget(moved(neutral))
+                         for b in (shapes, face.blendshapes))
+    lower = (smiling.landmarks - straight.landmarks)[:, 1]
+    corners, cheeks = lower[[61, 291]].mean(), lower[[50, 280, 205, 425]].mean()
+    assert corners > 0 and 0.22 * corners < cheeks < corners
+    assert np.abs(lower[BROWS]).max() < 0.05 * corners

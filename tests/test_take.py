@@ -19,7 +19,7 @@ from didlive.motion import MotionEstimator, measure, mirrored
 from didlive.session import Session
 from didlive.settings import MotionSettings, OutputSettings, Settings
 from didlive.sinks.memory import MemorySink
-from didlive.take import CHUNK, TakeWriter, load_take
+from didlive.take import CHUNK, TakeWriter, load_take, take_beside
 from didlive.types import Face, Motion, Performer, Presence, Ranges, Stamp, Tracking
 from tests.stage import MARKER, RECORDING, SETTINGS, Follower, Nuisance, make_actor, portrait, wait_until
 
@@ -220,3 +220,14 @@ def test_the_command_draws_it_again_the_same_each_time(models: Path, tmp_path: P
         assert sum(1 for _ in container.decode(video=0)) == 5
     animate(demo_portrait(), load_take(path), tmp_path / "again.mp4", settings)
     assert (tmp_path / "again.mp4").read_bytes() == out.read_bytes()
+
+
+def test_a_recording_never_takes_anothers_take(tmp_path: Path):
+    first = tmp_path / "show [1].mp4"
+    assert take_beside(first) == tmp_path / "show [1].take"
+    first.touch()
+    take_beside(first).touch()
+    assert take_beside(first) == tmp_path / "show [1].take", "a new recording of the same name replaces both"
+    assert take_beside(tmp_path / "show [1].gif") == tmp_path / "show [1].gif.take"
+    first.unlink()
+    assert take_beside(tmp_path / "show [1].gif") == tmp_path / "show [1].take"

@@ -140,14 +140,14 @@ class Takes(QObject):
         from didlive.sinks import encoders, sink_for
         from didlive.sinks.files import FileSink
         from didlive.sinks.recorder import QueuedSink
-        from didlive.take import SUFFIX, TakeWriter
+        from didlive.take import TakeWriter, take_beside
 
         path = _new_path(lambda: _free(self.videos, f".{settings.output.record_as}"))
         file = sink_for(path, real_time=True, encoder=settings.output.encoder,
                         audio=session.tap() if session.voice is not None else None)
         assert isinstance(file, FileSink)
         file.seal = self._seal(session) if path.suffix in SIGNED else None
-        take = TakeWriter(path.with_suffix(SUFFIX), settings, session.portrait) if settings.output.take else None
+        take = TakeWriter(take_beside(path), settings, session.portrait) if settings.output.take else None
         sink = QueuedSink(file)
         if take is not None:
             self._takes.add(take)

@@ -183,6 +183,8 @@ class FileCamera:
         match = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))
         if match:
             announced_s = int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
+        elif stream.duration and stream.time_base:
+            announced_s = float(stream.duration * stream.time_base)
         elif container.duration and len(container.streams) == 1:
             announced_s = container.duration * 1e-6
         else:

@@ -71,9 +71,9 @@ def run(args: argparse.Namespace) -> int:
         with panic_signals(session.panic):
             session.start()
             if recorder is not None and settings.output.take:
-                from ..take import SUFFIX, TakeWriter
+                from ..take import TakeWriter, take_beside
 
-                session.take = TakeWriter(args.record.with_suffix(SUFFIX), settings, session.portrait)
+                session.take = TakeWriter(take_beside(args.record), settings, session.portrait)
             if cameras:
                 _plug_in(cameras, session, settings.output.rate_hz)
             plug_in(streams, session, settings.output.rate_hz)

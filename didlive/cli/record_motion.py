@@ -68,4 +68,7 @@ def _record(args: argparse.Namespace) -> Any:
     finally:
         tracker.close()
         camera.close()
+    if getattr(camera, "damaged", 0):
+        print(f"didlive: the clip is damaged or incomplete; {wording.frames(len(trackings))} could be read",
+              file=sys.stderr)
     return to_recording(trackings, rate_hz)

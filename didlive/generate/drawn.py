@@ -15,7 +15,7 @@ from .eyes import Eye, Lashes, complete_iris, white_of
 from .glasses import eye_width
 from .holes import fill_holes
 from .lids import RING, outward
-from .mouth import is_open
+from .open_lips import is_open
 from .own_teeth import box_around, lip_gap
 from .raster import polygon_mask
 from .teeth import luma

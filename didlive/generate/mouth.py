@@ -11,8 +11,8 @@ import numpy as np
 from ..geometry import LIPS_INNER, LIPS_OUTER, HeadLocal
 from ..types import F32, U8
 from .arch import along_arch, placed_corners, teeth_shifts
-from .holes import fill_holes
 from .mesh import smoothstep
+from .open_lips import is_open
 from .own_teeth import Sprite, as_shown, box_around, find_own_teeth, lip_gap
 from .raster import blend, polygon_mask
 from .teeth import LOWER_MM, SPRITE_MM, UPPER_MM, Palette, Teeth, draw_arch, draw_tongue, luma
@@ -92,37 +92,6 @@ def _sample(image: U8, points: np.ndarray) -> F32:
     y = np.clip(np.round(points[:, 1]).astype(int), 1, image.shape[0] - 2)
     box = [image[y + dy, x + dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     return np.mean(box, axis=0).astype(np.float32)
-
-
-def is_open(landmarks: F32) -> bool:
-    """Return whether the lips of landmarks (478, 3) are visibly apart."""
-    width = float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]))
-    return lip_gap(landmarks[LIPS_INNER, :2]) > 0.035 * width
-
-
-def paint_lips(image: U8, landmarks: F32) -> U8:
-    """Return the crop (H, W, 3) with lip colour in place of an open mouth and its rim.
-
-    Tracked lip lines run a little inside the mouth; what shows there (teeth) would stay on the lips when they close.
-    """
-    ring, outer = landmarks[LIPS_INNER, :2], landmarks[LIPS_OUTER, :2]
-    width = float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]))
-    if not is_open(landmarks):
-        return image
-    low, high = box_around(outer, 4, image)
-    patch = image[low[1]:high[1], low[0]:high[0]].astype(np.float32)
-    h, w = patch.shape[:2]
-    hole = polygon_mask(ring, int(low[0]), int(low[1]), w, h)
-    rim = max(1, round(0.022 * width))
-    hole = np.asarray(cv2.dilate(hole, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim + 1, 2 * rim + 1))))
-    lips = polygon_mask(outer, int(low[0]), int(low[1]), w, h) * (hole < 0.01)
-    if lips.sum() < 12:
-        return image
-    filled = fill_holes(patch, (lips > 0.9).astype(np.float32))
-    soft = cv2.GaussianBlur(hole, (0, 0), 0.7)[:, :, None]
-    out = image.copy()
-    out[low[1]:high[1], low[0]:high[0]] = np.clip(patch * (1 - soft) + filled * soft + 0.5, 0, 255).astype(np.uint8)
-    return out
 
 
 def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32, smile: float = 0.0) -> Mouth:

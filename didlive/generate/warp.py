@@ -27,7 +27,8 @@ from .lids import paint_out
 from .lip_line import LipLine, calm_lips, find_lip_line
 from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
-from .mouth import Mouth, is_open, paint_lips, prepare_mouth
+from .mouth import Mouth, prepare_mouth
+from .open_lips import Corners, is_open, paint_lips
 from .own_folds import SMILES
 from .own_teeth import box_around
 from .raster import over, plain_edges, put_over, rasterise, soften_folds
@@ -57,6 +58,7 @@ class WarpSource:
     uv: F32
     lip_line: LipLine | None
     brows: Brows | None
+    corners: Corners | None
     edge: U8
 
 
@@ -77,8 +79,8 @@ class WarpGenerator:
         h, w = crop.shape[:2]
         coverage = person_coverage(portrait, x, y, crop, landmarks)
         rims = None if portrait.drawn else find_rims(crop, landmarks)
-        painted = (paint_out_drawn(crop, landmarks) if portrait.drawn
-                   else paint_lips(paint_out(crop, landmarks, rims), landmarks))
+        painted, corners = ((paint_out_drawn(crop, landmarks), None) if portrait.drawn
+                            else paint_lips(paint_out(crop, landmarks, rims), landmarks))
         matte = make_matte(painted, coverage) if portrait.alpha is None else cut_out(painted, coverage)
         if y == 0:
             matte = Matte(grow_crown(matte.person, landmarks), matte.background)
@@ -101,7 +103,7 @@ class WarpGenerator:
                           np.ascontiguousarray(mesh.rest[:, :2]),
                           None if is_open(landmarks) else find_lip_line(crop, landmarks),
                           None if portrait.drawn or rims is not None else find_brows(crop, landmarks),
-                          edge)
+                          corners, edge)
 
     def generate(self, source: WarpSource, drive: Drive) -> Patch:
         """Draw the crop for one drive."""
@@ -115,6 +117,8 @@ class WarpGenerator:
         if light is not None:
             low, high = box_around(target[:, :2], 0, person)
             light.fall(person, map_x, map_y, (slice(low[1], high[1]), slice(low[0], high[0])))
+        if source.corners is not None:
+            source.corners.fall(person, target, drive.scale, (map_x, map_y))
         calm_lips(person, map_y, target)
         box = far_box(source.far, vertices, turned, person.shape)
         far = lay_far_side(source.far, vertices, turned, person, box, light)

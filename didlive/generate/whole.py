@@ -17,6 +17,7 @@ from .canonical import Pose, Reference, Views, pose_of, views
 from .eyes import draw_eye
 from .far_side import far_box, lay_far_side
 from .lip_line import calm_lips
+from .open_lips import REACH
 from .raster import Box, put_over
 from .refine import RefineGenerator, RefineSource, feathers, find_gates, without_colour
 from .warp import WarpSource, draw_mesh, moved_person, skin_light
@@ -167,6 +168,8 @@ def _draw_layers(warp: WarpSource, pose: Pose, drive: Drive, maps: tuple[F32, F3
         person[rows, columns] = moved_person(warp, *(np.ascontiguousarray(m[rows, columns]) for m in maps))
         if light is not None:
             light.fall(person, *maps, (rows, columns))
+    if warp.corners is not None:
+        warp.corners.fall(person, pose.landmarks, drive.scale, maps)
     calm_lips(person, maps[1], pose.landmarks)
     far = lay_far_side(warp.far, vertices, pose.rotation, person, box, light)
     for rows, columns in boxes:
@@ -184,7 +187,8 @@ def _boxes(landmarks: F32, size: tuple[int, int]) -> Iterator[Box]:
     """Yield the rows and columns that the drawn eyes and mouth may touch, inside a picture of `size` (w, h)."""
     reaches = [(ring, EYE_REACH * float(np.linalg.norm(landmarks[a, :2] - landmarks[b, :2])) + 4)
                for ring, (a, b) in zip(EYE_RINGS, EYE_CORNERS, strict=True)]
-    for ring, reach in (*reaches, (LIPS_OUTER, 4.0)):
+    lips = 4 + REACH * float(np.linalg.norm(landmarks[61] - landmarks[291]))
+    for ring, reach in (*reaches, (LIPS_OUTER, lips)):
         low = np.maximum(np.floor(landmarks[ring, :2].min(0) - reach), 0).astype(int)
         high = np.minimum(np.ceil(landmarks[ring, :2].max(0) + reach), size).astype(int)
         if (high - low >= 3).all():

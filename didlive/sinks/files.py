@@ -27,7 +27,9 @@ def refuse_sources(out: Path, sources: Iterable[Path | str]) -> None:
         if not out.exists() or not source.exists():
             continue
         real = source.resolve()
-        if out.samefile(source) or any(out.samefile(folder) for folder in real.parents):
+        if any(out.samefile(folder) for folder in real.parents):
+            raise OutputFailed(f"{out} is a folder that holds the input {source}; give a name for the output")
+        if out.samefile(source):
             raise OutputFailed(f"{out} was not written: it would replace the input {source}; give another name")
 
 

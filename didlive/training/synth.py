@@ -28,7 +28,8 @@ from ..generate.canonical import (
     take,
     views,
 )
-from ..generate.mouth import Mouth, is_open
+from ..generate.mouth import Mouth
+from ..generate.open_lips import is_open
 from ..generate.warp import WarpGenerator, WarpSource
 from ..geometry import head_local, head_rotation, lid_opening, portrait_landmarks
 from ..motion import to_motion
