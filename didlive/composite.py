@@ -28,7 +28,7 @@ BUST_SIDE = 3.7
 # Output pixels per block at most: 32 lets the scale follow its ideal to about one pixel over the whole picture.
 LARGEST_BLOCK = 32
 # Bands thinner than this part of the canvas are cropped away instead.
-THINNEST_BAND = 0.05
+THINNEST_BAND = 0.08
 CUBIC_REACH, BLUR_REACH = 2, 2
 FILL_BRIGHTNESS = 0.5
 # Worked out when the portrait is known (see `actor.own_size`).
@@ -102,7 +102,8 @@ def crop_target(landmarks: F32, picture: tuple[int, int], framing: str) -> tuple
     centre_x, centre_y = (low + high) / 2
     # What is wider than the head's crop is added below: above, there is only air.
     down = max(0.0, side - HEAD_SIDE * box) / 2 - HEAD_SHIFT * box
-    return float(centre_x), float(centre_y) + down, max(side, HEAD_TIGHTEST * box)
+    least = HEAD_TIGHTEST * box
+    return float(centre_x), float(centre_y) + down, side if side > least * (1 - THINNEST_BAND) else least
 
 
 def lay_out(picture: tuple[int, int], landmarks: F32, output: OutputSettings) -> Layout:

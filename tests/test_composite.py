@@ -8,7 +8,7 @@ import pytest
 import skimage.data
 from stage import bare
 
-from didlive.composite import Compositor, Scale, parse_size
+from didlive.composite import Compositor, Scale, lay_out, parse_size
 from didlive.errors import BadInput
 from didlive.types import U8, Face, Frame, Patch, Portrait, Stamp
 
@@ -111,6 +111,13 @@ def test_head_framing_is_a_square_around_the_head_inside_the_picture():
     assert abs((top + bottom) / 2 - (0.23 * 1200 - 0.06 * 180)) <= 2
     high = portrait(1200, 1200, box=0.4)
     assert Compositor(high, bare("512", "head")).crop_box[1] == 0
+
+
+@pytest.mark.parametrize(("box", "fills"), [(0.70, True), (0.80, False)])
+def test_a_head_that_nearly_fits_gets_no_thin_bands(box: float, fills: bool):
+    """A crop of one and a half faces is padded where the picture is narrower, but not by a strip."""
+    layout = lay_out((600, 800), portrait(600, 800, box=box).face.landmarks, bare("600x600", "head"))
+    assert (layout.width == 600) is fills and layout.width <= 600
 
 
 def test_bust_framing_is_wider_and_shows_what_is_below():
