@@ -36,6 +36,8 @@ _FILTERS = {
     "gaze": (1.2, 12.0),
     "blendshapes": (2.0, 4.0),
 }
+# Lids that are less unlike than the first (openings 0..1) blink together, more than the second they wink.
+WINK = (0.25, 0.5)
 _CALIBRATION_S = 0.5
 _SEARCH_S = 0.5
 _REACQUIRE_S = 0.25
@@ -92,6 +94,15 @@ def mix(a: Measure, b: Measure, t: float) -> Measure:
     """Return a + t (b - a), field by field."""
     return Measure(*(((1 - t) * getattr(a, f.name) + t * getattr(b, f.name)).astype(np.float32)
                      for f in dataclasses.fields(Measure)))
+
+
+def together(lids: F32) -> F32:
+    """Return lid openings (2,) 0..1 of which only a wink is left uneven: eyes blink together, and on a face that looks
+    aside the tracker sees one of them shut first."""
+    difference = float(lids[0] - lids[1])
+    even, uneven = WINK
+    share = float(np.clip((abs(difference) - even) / (uneven - even), 0, 1))
+    return (lids.mean() + np.array([0.5, -0.5]) * difference * share).astype(np.float32)
 
 
 def find_neutral(measures: Sequence[Measure]) -> Measure:

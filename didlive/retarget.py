@@ -38,6 +38,7 @@ from .geometry import (
     portrait_landmarks,
     spread,
 )
+from .motion import together
 from .settings import MotionSettings
 from .types import F32, Drive, Face, Measure, Motion
 
@@ -48,8 +49,6 @@ GAZE_RANGE = np.array([0.30, 0.16], dtype=np.float32)
 RAY = 0.28
 # Share of the portrait's own expression that is relaxed, and which part of it.
 RELAX = 0.8
-# Lids that are less unlike than the first are drawn alike, more than the second as they are.
-WINK = (0.25, 0.5)
 OWN_EXPRESSION = ("mouthSmile", "mouthStretch", "mouthFrown", "mouthPucker", "mouthPress", "mouthUpperUp",
                   "mouthLowerDown", "mouthDimple", "brow")
 # Share of the performer's movement that is replaced by the average person's movement of the same expression: it
@@ -152,15 +151,6 @@ def _inside_outline(shape: F32) -> F32:
     reach = HELD * float(distance_to[MOUTH].min())
     held = np.clip(distance_to / max(reach, 1e-6), 0, 1)
     return (held * held * (3 - 2 * held))[:, None].astype(np.float32)
-
-
-def _together(lids: F32) -> F32:
-    """Return lid openings (2,) 0..1 of which only a wink is left uneven: eyes blink together, and on a face that looks
-    aside the tracker sees one of them shut first."""
-    difference = float(lids[0] - lids[1])
-    even, uneven = WINK
-    share = float(np.clip((abs(difference) - even) / (uneven - even), 0, 1))
-    return (lids.mean() + np.array([0.5, -0.5]) * difference * share).astype(np.float32)
 
 
 def _ratio(source: float, driver: float, low: float, high: float) -> float:
@@ -334,7 +324,7 @@ class Retargeter:
         source, delta = self._local.shape, motion.now.shape - motion.neutral.shape
         gain = self.settings.gains.lids
         lids = np.zeros(2, dtype=np.float32)
-        openings = _together(motion.lids)
+        openings = together(motion.lids)
         for side, (upper, lower, folds) in enumerate(zip(EYE_UPPER, EYE_LOWER, LID_FOLDS, strict=True)):
             a, b = EYE_CORNERS[side]
             size = _ratio(distance(source, a, b), distance(motion.neutral.shape, a, b), 0.6, 1.6)
