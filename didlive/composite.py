@@ -22,13 +22,13 @@ from .types import F32, U8, Frame, Patch, Portrait, Stamp
 NAMED_SIZES = {"512": (512, 512), "720p": (1280, 720), "1080p": (1920, 1080)}
 LOWEST_PX, HIGHEST_PX = 64, 4096
 # The head's crop: its side and upward shift in units of the landmark box's larger side, and how tight it may get
-# before a small picture is padded instead.
-HEAD_SIDE, HEAD_SHIFT, HEAD_TIGHTEST = 2.4, 0.06, 1.5
+# before a small picture is padded instead: by bands that are at least this part of it, no strips.
+HEAD_SIDE, HEAD_SHIFT, HEAD_TIGHTEST, HEAD_BANDS = 2.4, 0.06, 1.5, 0.08
 BUST_SIDE = 3.7
 # Output pixels per block at most: 32 lets the scale follow its ideal to about one pixel over the whole picture.
 LARGEST_BLOCK = 32
 # Bands thinner than this part of the canvas are cropped away instead.
-THINNEST_BAND = 0.08
+THINNEST_BAND = 0.02
 CUBIC_REACH, BLUR_REACH = 2, 2
 FILL_BRIGHTNESS = 0.5
 # Worked out when the portrait is known (see `actor.own_size`).
@@ -103,7 +103,7 @@ def crop_target(landmarks: F32, picture: tuple[int, int], framing: str) -> tuple
     # What is wider than the head's crop is added below: above, there is only air.
     down = max(0.0, side - HEAD_SIDE * box) / 2 - HEAD_SHIFT * box
     least = HEAD_TIGHTEST * box
-    return float(centre_x), float(centre_y) + down, side if side > least * (1 - THINNEST_BAND) else least
+    return float(centre_x), float(centre_y) + down, side if side > least * (1 - HEAD_BANDS) else least
 
 
 def lay_out(picture: tuple[int, int], landmarks: F32, output: OutputSettings) -> Layout:
