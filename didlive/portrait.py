@@ -172,8 +172,9 @@ def _unusable(face: Face, rgb: U8) -> str | None:
     out = max(-x0, -y0, x1 - (width - 1), y1 - (height - 1)) / tall
     if out > CUT_OFF:
         return "the face is cut off by the border of the picture; use one that shows the whole face"
-    roll = euler_deg(head_rotation(face))[2]
-    if abs(roll) > LYING_DEG:
+    pitch, _, roll = euler_deg(head_rotation(face))
+    # A profile from behind has angles of its own.
+    if abs(roll) > LYING_DEG and abs(pitch) < 90:
         return f"the head leans by {abs(roll):.0f} degrees; rotate the picture"
     return None
 

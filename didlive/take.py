@@ -4,7 +4,6 @@ another portrait. A zip archive of TOML and npz; no picture, no pickle."""
 from __future__ import annotations
 
 import dataclasses
-import glob
 import io
 import os
 import queue
@@ -33,6 +32,7 @@ from .voice.said import COLUMNS, Said, pack, unpack
 
 FORMAT = 1
 SUFFIX = ".take"
+RECORDINGS = (".mp4", ".webm", ".gif", ".webp")
 # Frames that are stored together: some seconds of them wait in memory.
 CHUNK = 150
 MOST_CHUNKS = 10_000
@@ -74,8 +74,8 @@ class Take:
 def take_beside(recording: Path) -> Path:
     """Return where the take of a recording goes: NAME.take, or NAME.gif.take where NAME.take is another recording's."""
     plain = recording.with_suffix(SUFFIX)
-    others = recording.parent.glob(f"{glob.escape(recording.stem)}.*") if plain.exists() else ()
-    if any(other.suffix != SUFFIX and other.name != recording.name for other in others):
+    others = (recording.with_suffix(suffix) for suffix in RECORDINGS if suffix != recording.suffix)
+    if plain.exists() and any(other.exists() for other in others):
         return recording.with_name(recording.name + SUFFIX)
     return plain
 

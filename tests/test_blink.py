@@ -102,6 +102,22 @@ def test_a_lid_has_the_skin_below_the_eye_but_redder(portrait: Portrait):
                 assert share[1] < share[0] - 0.01 or colour[0] == colour[1]
 
 
+def test_a_hard_side_light_paints_no_holes(portrait: Portrait):
+    """Where a channel is cut off at 0 on one side of the eye, the line through it goes below."""
+    landmarks = portrait.face.landmarks
+    columns = np.arange(portrait.image.shape[1], dtype=float)
+    for ring in EYE_RINGS:
+        middle, width = landmarks[ring, 0].mean(), np.ptp(landmarks[ring, 0])
+        ramp = np.clip(240 * (columns - middle) / width + 20, 0, 255)
+        image = np.empty_like(portrait.image)
+        image[:] = np.stack([np.full_like(ramp, 200), ramp * 0.5 + 70, ramp], 1).astype(np.uint8)
+        with np.errstate(all="raise"):
+            painted = paint_out(image, landmarks, None).astype(int)
+        rows = slice(int(landmarks[ring, 1].min()), int(landmarks[ring, 1].max()))
+        place = np.s_[rows, int(middle - 0.4 * width):int(middle + 0.4 * width), 0]
+        assert painted[place].min() > 100
+
+
 def test_a_shut_eye_shows_its_lashes_from_corner_to_corner():
     """Dark along the lids, soft below, nothing on the lid above; in the skin's own colour, and grey skin stays grey."""
     ring = np.array([[20 + 5 * k, 30] for k in range(9)] + [[60 - 5 * k, 30.1] for k in range(1, 8)], np.float32)

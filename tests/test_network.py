@@ -88,7 +88,7 @@ def traced(arguments: list[str], home: Path) -> tuple[list[str], list[Path]]:
                             text=True, check=False)
     assert result.returncode == 0, result.stderr
     calls = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if "AF_INET" in line]
-    return calls, [path for path in home.rglob("*") if path.is_file()]
+    return calls, [path.relative_to(home) for path in home.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("command", ["animate", "doctor"])

@@ -227,6 +227,8 @@ def test_a_recording_never_takes_anothers_take(tmp_path: Path):
     assert take_beside(first) == tmp_path / "show [1].take"
     first.touch()
     take_beside(first).touch()
+    for beside in ("show [1].recording.mp4", "show [1].2.mp4", "show [1].txt"):
+        (tmp_path / beside).touch()
     assert take_beside(first) == tmp_path / "show [1].take", "a new recording of the same name replaces both"
     assert take_beside(tmp_path / "show [1].gif") == tmp_path / "show [1].gif.take"
     first.unlink()

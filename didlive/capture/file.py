@@ -29,6 +29,8 @@ SUCH_AS = "give a clip such as .mp4, .mov, .webm or .mkv"
 MOST_DAMAGED = 1000
 # A clip may end this much before its announced end; with more, a part is missing.
 SHORT_S = 0.3
+# A clip with fewer than this share of the pictures that it announces is incomplete.
+MOST_PICTURES = 0.9
 
 
 def upright(image: U8, matrix: tuple[int, int, int, int]) -> U8:
@@ -158,7 +160,9 @@ class FileCamera:
         time_ns, base_ns = -1, 0
         while True:
             first_ns: int | None = None
+            count = 0
             for picture in self._pictures(stream):
+                count += 1
                 if picture.pts is None or picture.time_base is None:
                     own_ns = time_ns + interval_ns if time_ns >= 0 else 0
                 else:
@@ -167,7 +171,7 @@ class FileCamera:
                 time_ns = max(time_ns + 1, own_ns - first_ns)
                 yield picture, time_ns
             if not self._loop or first_ns is None:
-                self.damaged += first_ns is not None and self._stops_early(stream, time_ns * 1e-9)
+                self.damaged += first_ns is not None and self._stops_early(stream, count, time_ns * 1e-9)
                 return
             base_ns = time_ns + interval_ns
             try:
@@ -177,14 +181,15 @@ class FileCamera:
                 self._container.close()
                 self._container, stream = _open_video(self._path)
 
-    def _stops_early(self, stream: Any, last_s: float) -> bool:
-        """Whether the last picture, at `last_s`, lies well before the end that the file announces for its pictures."""
+    def _stops_early(self, stream: Any, count: int, last_s: float) -> bool:
+        """Whether there are clearly fewer pictures than the file announces, or the last one, at `last_s`, lies well
+        before the end that it announces for them."""
         container = self._container
         match = re.fullmatch(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))
         if match:
             announced_s = int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
-        elif stream.duration and stream.time_base:
-            announced_s = float(stream.duration * stream.time_base)
+        elif stream.frames:
+            return count < MOST_PICTURES * stream.frames - 3  # An edit list may leave out some.
         elif container.duration and len(container.streams) == 1:
             announced_s = container.duration * 1e-6
         else:

@@ -124,7 +124,8 @@ def _lid_skin(image: U8, ring: F32, edge: float, framed: bool, at: tuple[int, in
     top, bottom = np.interp(x, u[:9], v[:9]), np.interp(x, np.append(u[lower], 1), np.append(v[lower], 0))
     below = np.clip((y - top) / np.maximum(bottom - top, 0.05), 0, 1)[:, :, None]
     above = np.clip((top - y) / edge, 0, 1)[:, :, None]
-    low = under[0] + x[:, :, None] * under[1]
+    # A line goes on beyond what was seen, and a colour cannot be less than nothing.
+    low = np.maximum(under[0] + x[:, :, None] * under[1], 0)
     # A strand of hair or a brow may have darkened and tinted what lies above; of glasses it is the frame.
     ratio = np.maximum(over[0] + x[:, :, None] * over[1], 1) / np.maximum(low, 1)
     level = ratio.mean(2, keepdims=True)
@@ -138,7 +139,7 @@ def _lid_skin(image: U8, ring: F32, edge: float, framed: bool, at: tuple[int, in
     lid = lid + below * (low - lid)
     if not framed:
         # Denser than on the cheek: the lid is drawn out as it comes down.
-        stretch = 1 + float(np.mean(v[lower][::-1] - v[upper])) / edge
+        stretch = 1 + float(np.mean(v[lower] - v[upper])) / edge
         mirrored = across[:, :, None] * along + (bottom + GRAIN_FROM + stretch * (top - y))[:, :, None] * down
         lid = lid + _grain(image, np.asarray(blurred, np.uint8), ring[0] + width * mirrored)
     return np.clip(lid, 0, 255).astype(np.float32)

@@ -19,7 +19,7 @@ from .teeth import luma
 # the skin, so far around, in mouth widths. Where more than the third share of it is dark it is a beard. So much of the
 # dark is taken away.
 DARK, REACH, BEARD, GONE = 0.72, 0.12, 0.4, 0.85
-# What darkens all channels to nothing, in `shade`.
+# The lowest change with which no channel falls below nothing in `shade`.
 DEEPEST = -0.65
 # It is gone from lips that are this much narrower than in the portrait, or this much less apart.
 NARROWER, LESS_APART = (0.86, 0.96), 0.6
