@@ -100,7 +100,7 @@ def track_clip(path: Path | str, *, max_frames: int | None = None, progress: Pro
                        "the camera")
     times_ns = [t.stamp.captured_ns for t in trackings]
     rate_hz, order = at_constant_rate(times_ns, nominal_hz)
-    notes = [f"the clip is damaged or incomplete; {wording.frames(len(trackings))} could be read"] if damaged else []
+    notes = [wording.incomplete(len(trackings))] if damaged else []
     intervals_s = _intervals_s(times_ns)
     if len(intervals_s) and (cut_s := float((intervals_s - _longest_s(intervals_s)).clip(0).sum())) > 0:
         notes.append(f"the clip has holes without any frame; they were shortened by {cut_s:.1f} s (its sound was not)")

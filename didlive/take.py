@@ -27,12 +27,12 @@ from .flow import Splice
 from .motion import mirrored
 from .recording import DAMAGED_ARCHIVE, Recording, dump_recording, read_recording
 from .settings import Settings, from_dict, to_toml
+from .sinks import SUFFIXES
 from .types import F32, Face, Measure, Motion, Performer, Portrait, Stamp, Tracking
 from .voice.said import COLUMNS, Said, pack, unpack
 
 FORMAT = 1
 SUFFIX = ".take"
-RECORDINGS = (".mp4", ".webm", ".gif", ".webp")
 # Frames that are stored together: some seconds of them wait in memory.
 CHUNK = 150
 MOST_CHUNKS = 10_000
@@ -74,7 +74,7 @@ class Take:
 def take_beside(recording: Path) -> Path:
     """Return where the take of a recording goes: NAME.take, or NAME.gif.take where NAME.take is another recording's."""
     plain = recording.with_suffix(SUFFIX)
-    others = (recording.with_suffix(suffix) for suffix in RECORDINGS if suffix != recording.suffix)
+    others = (recording.with_suffix(suffix) for suffix in SUFFIXES if suffix != recording.suffix)
     if plain.exists() and any(other.exists() for other in others):
         return recording.with_name(recording.name + SUFFIX)
     return plain

@@ -8,6 +8,11 @@ def storable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
+def incomplete(count: int) -> str:
+    """Return what is said of a clip of which only `count` frames could be read."""
+    return f"the clip is damaged or incomplete; {frames(count)} could be read"
+
+
 def frames(count: int) -> str:
     """Return `1 frame`, `2 frames`, ..."""
     return "1 frame" if count == 1 else f"{count} frames"

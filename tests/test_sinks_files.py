@@ -46,8 +46,10 @@ def test_sources_are_never_replaced(tmp_path: Path):
     source.write_text("mine")
     (tmp_path / "link.webp").symlink_to(source)
     (tmp_path / "twin.webp").hardlink_to(source)
-    for out in ("album/deep/me.webp", "album/deep/../deep/me.webp", "link.webp", "twin.webp", "album/", "album/deep"):
-        with pytest.raises(OutputFailed, match=r"would replace the input|is a folder that holds the input"):
+    replaced, around = "would replace the input", "is a folder that holds the input"
+    for out, why in (("album/deep/me.webp", replaced), ("album/deep/../deep/me.webp", replaced),
+                     ("link.webp", replaced), ("twin.webp", replaced), ("album/", around), ("album/deep", around)):
+        with pytest.raises(OutputFailed, match=why):
             sink_for(f"{tmp_path}/{out}", sources=(tmp_path / "absent.mp4", source))
     sink_for(tmp_path / "album" / "deep" / "other.webp", sources=(source,))
 

@@ -69,6 +69,5 @@ def _record(args: argparse.Namespace) -> Any:
         tracker.close()
         camera.close()
     if getattr(camera, "damaged", 0):
-        print(f"didlive: the clip is damaged or incomplete; {wording.frames(len(trackings))} could be read",
-              file=sys.stderr)
+        print(f"didlive: {wording.incomplete(len(trackings))}", file=sys.stderr)
     return to_recording(trackings, rate_hz)
