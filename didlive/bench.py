@@ -19,10 +19,11 @@ import cv2
 import numpy as np
 
 from .actor import Actor, prepare_actor
+from .capture.synthetic import SyntheticCamera
 from .errors import BadInput
-from .flow import Latest
 from .registry import TRACKERS, load
-from .seams import StreamFormat
+from .seams import Tracker
+from .session import Session
 from .settings import Settings
 from .sinks.memory import MemorySink
 from .status import STAGES
@@ -30,6 +31,8 @@ from .types import U8, Frame, Portrait, Stamp
 
 CLIP_FRAMES = 150
 WARM_UP = 5
+# So long a show may take to its first picture.
+PATIENCE_S = 30.0
 
 
 class Stepper(Protocol):
@@ -132,7 +135,8 @@ def clip_pictures(path: Path, count: int = CLIP_FRAMES) -> list[U8]:
 def measure_stages(pipeline: Stepper, pictures: Sequence[U8], rate_hz: float = 30.0) -> dict[str, dict[str, float]]:
     """Step through all pictures, one after the other; return p50 and p95 of each stage and of the whole step."""
     times: dict[str, list[float]] = {name: [] for name in (*STAGES, "step")}
-    start_ns = time.perf_counter_ns()
+    # All in the past: for the tracker a live run may follow.
+    start_ns = time.perf_counter_ns() - int(len(pictures) * 1e9 / rate_hz)
     for number, picture in enumerate(pictures):
         # Capture times as from a camera: trackers and filters depend on them.
         stamp = Stamp(number, start_ns + int(number * 1e9 / rate_hz))
@@ -149,48 +153,50 @@ def measure_stages(pipeline: Stepper, pictures: Sequence[U8], rate_hz: float = 3
     return {name: spread(values) for name, values in times.items() if values}
 
 
-def measure_live(pipeline: Stepper, pictures: Sequence[U8], seconds: float, size: tuple[int, int],
-                 rate_hz: float = 30.0, first: int = 0) -> dict[str, Any]:
-    """Run a camera thread, the render loop and a sink for `seconds`, as the program does live.
+class Stopwatch(MemorySink):
+    """Notes for each picture that shows a camera frame which one it was, when it arrived (s) and how old it was (ms).
+    The first few are left out."""
 
-    Returns frames per second, p50/p95 of capture to sink, frames the camera offered, drops, threads and memory.
+    def __init__(self) -> None:
+        super().__init__(keep=2)
+        self.shown: list[int] = []
+        self.times_s: list[float] = []
+        self.delays_ms: list[float] = []
+
+    def write(self, frame: Frame) -> None:
+        """Keep one frame, and its times."""
+        super().write(frame)
+        now_ns = time.perf_counter_ns()
+        if frame.stamp.sequence >= WARM_UP:
+            self.shown.append(frame.stamp.sequence)
+            self.times_s.append(now_ns / 1e9)
+            self.delays_ms.append((now_ns - frame.stamp.captured_ns) / 1e6)
+
+
+def measure_live(settings: Settings, actor: Actor, tracker: Tracker, pictures: Sequence[U8], seconds: float
+                 ) -> dict[str, Any]:
+    """Run a show with all its threads on a camera that gives `pictures` in turn, for `seconds`; closes the tracker.
+
+    Returns frames per second, p50/p95 of capture to sink, what the camera offered, drops, what drew at the end, threads
+    and memory. Raises BadInput when the show fails, or shows nothing.
     """
-    mailbox: Latest[Frame] = Latest()
-    stop = threading.Event()
-    offered = 0
-
-    def capture() -> None:
-        nonlocal offered
-        due = time.perf_counter()
-        while not stop.wait(max(0.0, due - time.perf_counter())):
-            image = pictures[offered % len(pictures)]
-            mailbox.put(Frame(image, Stamp(first + offered, time.perf_counter_ns())))
-            offered += 1
-            due += 1 / rate_hz
-
-    sink, memory = MemorySink(keep=2), Memory()
-    sink.open(StreamFormat(*size, rate_hz))
-    delays_ms: list[float] = []
-    camera = threading.Thread(target=capture, name="bench-camera", daemon=True)
-    begin = time.perf_counter()
-    camera.start()
-    try:
-        while time.perf_counter() - begin < seconds:
-            frame = mailbox.take(1.0)
-            if frame is not None:
-                sink.write(pipeline.step(frame))
-                delays_ms.append((time.perf_counter_ns() - frame.stamp.captured_ns) / 1e6)
+    sink, memory = Stopwatch(), Memory()
+    camera = SyntheticCamera(settings.camera, paced=True, pictures=pictures)
+    with Session(settings, camera, tracker, actor, [sink]) as session:
+        begin = time.perf_counter()
+        while not session.failure and time.perf_counter() - begin < PATIENCE_S and not sink.shown:
+            time.sleep(0.05)
+        begin = time.perf_counter()
+        while not session.failure and time.perf_counter() - begin < seconds:
             memory.sample()
-        threads = threading.active_count()
-    finally:
-        stop.set()
-        camera.join()
-        sink.close()
-    spent = time.perf_counter() - begin
-    return {"frames_per_s": round(len(delays_ms) / spent, 2), "camera_hz": rate_hz,
-            "capture_to_sink": spread(delays_ms), "offered": offered,
-            "dropped": mailbox.dropped, "seconds": round(spent, 1), "python_threads": threads,
-            "memory": memory.report()}
+            time.sleep(min(0.1, seconds))
+        provider, threads, failure = session.provider, threading.active_count(), session.failure
+    if failure or len(sink.shown) < 2:
+        raise BadInput(f"the show could not be measured: {failure or 'it gave no pictures'}")
+    spent_s, offered = sink.times_s[-1] - sink.times_s[0], sink.shown[-1] - sink.shown[0] + 1
+    return {"frames_per_s": round((len(sink.shown) - 1) / spent_s, 2), "camera_hz": camera.rate_hz,
+            "capture_to_sink": spread(sink.delays_ms), "offered": offered, "dropped": offered - len(sink.shown),
+            "seconds": round(spent_s, 1), "provider": provider, "python_threads": threads, "memory": memory.report()}
 
 
 def machine() -> dict[str, Any]:
@@ -220,9 +226,9 @@ def measure(portrait: Path | None, camera: Path | None, size: str, seconds: floa
     try:
         pipeline = Pipeline(tracker, settings, actor)
         report["stages"] = measure_stages(pipeline, pictures)
-        report["live"] = measure_live(pipeline, pictures, seconds, actor.compositor.size, first=len(pictures))
         report["switch_ms"] = round(statistics.median(
             elapsed_ms(lambda: pipeline.set_actor(actor))[0] for _ in range(5)), 3)
+        report["live"] = measure_live(settings, actor, tracker, pictures, seconds)
     finally:
         tracker.close()
     return report

@@ -3,62 +3,96 @@
 from __future__ import annotations
 
 import json
-import sys
+import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from stage import SETTINGS, Follower, Painter, make_actor
 
 from didlive import bench, cli
-from didlive.composite import Compositor
-from didlive.generate.warp import WarpGenerator
-from didlive.types import Face, Frame, Portrait
+from didlive.cli import bench as cli_bench
+from didlive.errors import BadInput
+from didlive.types import U8, Drive, Frame, Patch, Tracking
+
+PICTURES: list[U8] = [np.zeros((64, 64, 3), np.uint8)] * 8
 
 
 class Pipeline:
     """Stands in for the real one: sleeps a known time in `generate`."""
 
-    def __init__(self, tracker: object, settings: object, actor: Any) -> None:
-        self.set_actor(actor)
-
-    def set_actor(self, actor: Any) -> None:
-        self.compositor = actor.compositor
+    def set_actor(self, actor: object) -> None:
+        pass
 
     def step(self, frame: Frame) -> Frame:
         stamp = frame.stamp.mark("track").mark("motion").mark("retarget")
         time.sleep(0.004)
-        return self.compositor.compose(None, stamp.mark("generate"))
+        return Frame(frame.image, stamp.mark("generate").mark("composite"))
 
 
-def portrait() -> Portrait:
-    landmarks = np.tile(np.array([60, 60, 0], np.float32), (478, 1))
-    landmarks[0, :2], landmarks[1, :2] = (40, 40), (80, 80)
-    face = Face(landmarks, np.zeros(52, np.float32), np.eye(4, dtype=np.float32))
-    return Portrait(np.full((120, 120, 3), 90, np.uint8), None, face, 1, "grey")
+class SlowPainter(Painter):
+    """Takes 80 ms for a picture, and notes who asks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[str] = set()
+
+    def generate(self, source: Any, drive: Drive) -> Patch:
+        self.threads.add(threading.current_thread().name)
+        time.sleep(0.08)
+        return super().generate(source, drive)
 
 
-def actor() -> Any:
-    return SimpleNamespace(portrait=portrait(), compositor=Compositor(portrait(), bench.Settings().output),
-                           generator=WarpGenerator())
+class NotingFollower(Follower):
+    """Notes who asks, and whether the capture times went on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[str] = set()
+        self.captured_ns: list[int] = []
+
+    def track(self, frame: Frame) -> Tracking:
+        self.threads.add(threading.current_thread().name)
+        self.captured_ns.append(frame.stamp.captured_ns)
+        return super().track(frame)
 
 
 def test_stages_add_up():
-    pipeline = Pipeline(None, None, actor())
-    times = bench.measure_stages(pipeline, [np.zeros((8, 8, 3), np.uint8)] * 20)
+    times = bench.measure_stages(Pipeline(), PICTURES * 3)
     assert set(times) == {*bench.STAGES, "step"}
     assert times["generate"]["p50_ms"] >= 4
     assert sum(times[name]["p50_ms"] for name in bench.STAGES) == pytest.approx(times["step"]["p50_ms"], rel=0.5)
 
 
-def test_live_run_counts_every_frame():
-    pipeline = Pipeline(None, None, actor())
-    live = bench.measure_live(pipeline, [np.zeros((8, 8, 3), np.uint8)], 0.5, pipeline.compositor.size, rate_hz=100)
-    written = round(live["frames_per_s"] * live["seconds"])
-    assert written > 0 and abs(live["offered"] - written - live["dropped"]) <= written * 0.15 + 2
-    assert live["capture_to_sink"]["p50_ms"] >= 4 and live["memory"]["peak_mb"] > 1
+def test_stages_come_before_a_live_run():
+    seen: list[int] = []
+
+    class Noting(Pipeline):
+        def step(self, frame: Frame) -> Frame:
+            seen.append(frame.stamp.captured_ns)
+            return super().step(frame)
+
+    bench.measure_stages(Noting(), PICTURES, rate_hz=2.0)
+    assert np.all(np.diff(seen) > 0) and seen[-1] <= time.perf_counter_ns()
+
+
+def test_live_run_is_a_show_with_its_threads():
+    painter, follower = SlowPainter(), NotingFollower()
+    live = bench.measure_live(SETTINGS, make_actor(generator=painter), follower, PICTURES, 1.5)
+    assert painter.threads >= {"didlive-render"} and follower.threads == {"didlive-track"}
+    assert live["capture_to_sink"]["p50_ms"] >= 80 and live["frames_per_s"] < 13
+    assert live["dropped"] > 0 and live["offered"] > live["dropped"]
+    assert live["provider"] == "painter on CPU" and live["memory"]["peak_mb"] > 1
+    assert np.all(np.diff(follower.captured_ns) > 0)
+
+
+def test_a_show_that_fails_is_not_measured():
+    follower = Follower()
+    follower.faults = 10_000
+    with pytest.raises(BadInput, match="could not be measured: stopped after 3 unexpected errors"):
+        bench.measure_live(SETTINGS, make_actor(), follower, PICTURES, 5.0)
 
 
 def test_memory_slope():
@@ -73,20 +107,19 @@ def test_moving_face_moves_within_the_camera_picture():
     assert not np.array_equal(pictures[0], pictures[1])
 
 
-@pytest.mark.parametrize("as_json", [True, False])
-def test_command(as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setitem(sys.modules, "didlive.pipeline", SimpleNamespace(Pipeline=Pipeline))
-    monkeypatch.setitem(sys.modules, "didlive.portrait", SimpleNamespace(load_portrait=lambda path: portrait()))
-    monkeypatch.setattr(bench, "prepare_actor", lambda *_: actor())
-    monkeypatch.setattr(bench, "load", lambda table, name: lambda: SimpleNamespace(close=lambda: None))
-    arguments = ["bench", "--seconds", "0.2", "--portrait", str(Path("x.png"))]
-    assert cli.main([*arguments, "--json"] if as_json else arguments) == 0
+def test_command(models: Path, astronaut: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["bench", "--seconds", "0.5", "--portrait", str(astronaut), "--generator", "warp"]
+    assert cli.main([*arguments, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert {"machine", "import_ms", "portrait", "stages", "live", "switch_ms"} <= set(report)
+    assert report["provider"] == report["live"]["provider"] == "warp on CPU"
+    assert set(report["stages"]) == {*bench.STAGES, "step"}
+    cli_bench.show(report)
     text = capsys.readouterr().out
-    if as_json:
-        report = json.loads(text)
-        assert {"machine", "import_ms", "portrait", "stages", "live", "switch_ms"} <= set(report)
-    else:
-        assert "frames/s" in text and "generate" in text
+    assert "frames/s" in text and "generate" in text and "at the end by" not in text
+    report["live"]["provider"] = "still portrait"
+    cli_bench.show(report)
+    assert "at the end by still portrait" in capsys.readouterr().out
 
 
 def test_bad_seconds(capsys: pytest.CaptureFixture[str]):

@@ -337,6 +337,14 @@ def test_synthetic_is_deterministic_and_marked(clock: Clock) -> None:
     assert numbers[0] == 0 and all(2 <= b - a <= 3 for a, b in pairwise(numbers))
 
 
+def test_synthetic_shows_pictures_in_turn(clock: Clock) -> None:
+    pictures = [np.full((48, 64, 3), level, np.uint8) for level in (10, 20, 30)]
+    camera = SyntheticCamera(frames=7, pictures=pictures)
+    info = camera.open()
+    assert (info.width, info.height, info.live) == (64, 48, False)
+    assert [int(frame.image[0, 0, 0]) for frame in read_all(camera)] == [10, 20, 30, 10, 20, 30, 10]
+
+
 def test_which_camera_a_word_means(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", [quarters()])
     motion = write_motion(tmp_path / "motion.npz")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -64,11 +65,12 @@ def read_number(image: U8) -> int:
 class SyntheticCamera:
     """The test card as a camera. `paced` delivers in real time and drops late frames, as a webcam does; unpaced it
     delivers every frame at once with the card's own time. `frames` ends it; `marker` is an RGB colour that fills the
-    lower right quarter, for finding leaked camera pixels."""
+    lower right quarter, for finding leaked camera pixels; `pictures` (H, W, 3) of one size are shown in turn instead of
+    the card."""
 
     def __init__(self, settings: CameraSettings | None = None, *, paced: bool = False, frames: int | None = None,
-                 marker: tuple[int, int, int] | None = None) -> None:  # fmt: skip
-        self._settings = settings or CameraSettings()
+                 marker: tuple[int, int, int] | None = None, pictures: Sequence[U8] = ()) -> None:  # fmt: skip
+        self._settings, self._pictures = settings or CameraSettings(), pictures
         if self._settings.width < 64 or self._settings.height < 64:
             raise BadInput("the synthetic camera needs at least 64x64 px")
         self._paced, self._frames, self._marker = paced, frames, marker
@@ -84,6 +86,9 @@ class SyntheticCamera:
         """Start again at frame 0."""
         self._pacer, self._number = Pacer(), 0
         s = self._settings
+        if self._pictures:
+            height, width = self._pictures[0].shape[:2]
+            return CameraInfo("pictures in turn", width, height, s.rate_hz, "RGB", live=False)
         return CameraInfo("synthetic test card", s.width, s.height, s.rate_hz, "RGB", live=False)
 
     def read(self, timeout_s: float = 2.0) -> Frame | None:
@@ -105,8 +110,12 @@ class SyntheticCamera:
                 raise CameraLost("the synthetic camera gave no frame in time")
             captured_ns = time.perf_counter_ns()
         self._number += 1
-        image = test_card(number, self._settings.width, self._settings.height, self._marker)
-        return Frame(image, Stamp(number, captured_ns))
+        return Frame(self._draw(number), Stamp(number, captured_ns))
+
+    def _draw(self, number: int) -> U8:
+        if self._pictures:
+            return self._pictures[number % len(self._pictures)]
+        return test_card(number, self._settings.width, self._settings.height, self._marker)
 
     def close(self) -> None:
         """Stop; wakes a waiting `read`."""

@@ -46,10 +46,10 @@ def show(report: dict[str, Any]) -> None:
     for name, times in report["stages"].items():
         print(f"{name:<18}  {times['p50_ms']:8.2f} ms p50 {times['p95_ms']:8.2f} ms p95")
     delay = live["capture_to_sink"]
-    if delay:
-        print(f"capture to sink     {delay['p50_ms']:8.2f} ms p50 {delay['p95_ms']:8.2f} ms p95")
+    print(f"capture to sink     {delay['p50_ms']:8.2f} ms p50 {delay['p95_ms']:8.2f} ms p95")
+    drawn = "" if live["provider"] == report["provider"] else f", at the end by {live['provider']}"
     print(f"live                {live['frames_per_s']:8.2f} frames/s of {live['camera_hz']:g} offered, "
-          f"{live['dropped']} dropped in {live['seconds']:g} s, {live['python_threads']} Python threads")
+          f"{live['dropped']} dropped in {live['seconds']:g} s, {live['python_threads']} Python threads{drawn}")
     memory = live["memory"]
     slope = "-" if memory["slope_mb_per_min"] is None else f"{memory['slope_mb_per_min']:+.2f}"
     print(f"memory              {memory['peak_mb']:8.1f} MB peak, {slope} MB/min")
