@@ -10,7 +10,7 @@ import pytest
 import stage
 
 from didlive.generate import warp
-from didlive.generate.raster import plain_edges
+from didlive.generate.raster import everywhere, find_spans, plain_edges
 from didlive.generate.warp import WarpGenerator
 from didlive.types import Portrait
 
@@ -49,10 +49,24 @@ def test_inside_the_person_fine_texture_stays_as_sharp():
     cubic = np.asarray(cv2.remap(person, x, y, cv2.INTER_CUBIC), np.uint8)
     edge = np.zeros((40, 40), np.uint8)
     drawn = cubic.copy()
-    plain_edges(drawn, person, edge, x, y)
+    plain_edges(drawn, person, edge, x, y, everywhere(*x.shape))
     np.testing.assert_array_equal(drawn, cubic)
     edge[10:20] = 255
-    plain_edges(drawn, person, edge, x, y)
+    plain_edges(drawn, person, edge, x, y, everywhere(*x.shape))
     linear = np.asarray(cv2.remap(person, x, y, cv2.INTER_LINEAR)).astype(int)
     assert np.abs(drawn[10:20].astype(int) - linear[10:20]).max() <= 5
     np.testing.assert_array_equal(drawn[20:], cubic[20:])
+
+
+def test_only_where_the_person_can_be_is_drawn(portrait: Portrait, monkeypatch: pytest.MonkeyPatch):
+    source = WARP.prepare(portrait)
+    drives = [stage.turned_head(portrait, yaw_deg) for yaw_deg in (-20.0, 0.0, 12.0)]
+    drawn = [WARP.generate(source, drive) for drive in drives]
+    maps = source.identity_x, source.identity_y + np.float32(source.matte.above)
+    spans = find_spans(source.reach, *maps)
+    shown = source.matte.person[source.matte.above:, :, 3] > 0
+    inside = (maps[0] >= spans[:, :1]) & (maps[0] < spans[:, 1:])
+    assert not shown[~inside].any() and inside.mean() < shown.mean() + 0.15 < 0.9
+    monkeypatch.setattr(warp, "find_spans", lambda reach, map_x, map_y: everywhere(*map_x.shape))
+    for before, drive in zip(drawn, drives, strict=True):
+        np.testing.assert_array_equal(before.image, WARP.generate(source, drive).image)

@@ -6,6 +6,7 @@ portrait's own crop (RGB), then the guide's channels; fields of -1..1 are stored
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -36,6 +37,7 @@ EYE = Region(64, 64, 1.28, 9)
 FACE = Region(64, 64, 0.32, 9)
 # Displacement of a landmark, in head radii, that the face guide shows as 1.
 FULL_MOVE = 0.25
+_ROWS, _COLUMNS = np.arange(MOUTH.height, dtype=np.float32), np.arange(MOUTH.width, dtype=np.float32)
 _ORDER = np.arange(len(tessellation()), dtype=np.int32)
 
 
@@ -105,7 +107,8 @@ class Views:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What stays the same while a portrait plays: its own crops with their masks, its pose, its mouth layers."""
+    """What stays the same while a portrait plays: its own crops with their masks, its pose, its mouth layers; points:
+    landmarks (N, 2) px of the crops of mouth, eyes and face, see `_moved`."""
 
     pose: Pose
     local: HeadLocal
@@ -113,6 +116,7 @@ class Reference:
     mouth: U8
     eyes: tuple[U8, U8]
     face: U8
+    points: tuple[F32, ...]
 
 
 def make_reference(image: U8, pose: Pose, local: HeadLocal, layers: Mouth) -> Reference:
@@ -121,7 +125,8 @@ def make_reference(image: U8, pose: Pose, local: HeadLocal, layers: Mouth) -> Re
     own_mouth = np.concatenate([_planes(image, mouth, MOUTH), _mask(pose.landmarks[LIPS_INNER], mouth, MOUTH)])
     eyes = [np.concatenate([_planes(image, m, EYE), _mask(pose.landmarks[EYE_RINGS[side]], m, EYE)])
             for side, m in enumerate((left, right))]
-    return Reference(pose, local, layers, own_mouth, (eyes[0], eyes[1]), _planes(image, face, FACE))
+    return Reference(pose, local, layers, own_mouth, (eyes[0], eyes[1]), _planes(image, face, FACE),
+                     _outlines(pose, (mouth, left, right, face)))
 
 
 def matrices(pose: Pose) -> tuple[F32, F32, F32, F32]:
@@ -163,7 +168,14 @@ def views(image: U8, pose: Pose, reference: Reference) -> Views:
 
 def to_crop(points: F32, matrix: F32) -> F32:
     """Return picture points (N, 2+) px as crop px (N, 2)."""
-    return ((points[:, :2] - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T).astype(np.float32)
+    return ((points[:, :2] - matrix[:, 2]) @ _inverse(matrix).T).astype(np.float32)
+
+
+def _inverse(matrix: F32) -> F32:
+    """Return the inverse of the first two columns; for so few numbers much faster than a solver."""
+    (a, b), (c, d) = matrix[:, :2].tolist()
+    det = a * d - b * c
+    return np.array([[d / det, -b / det], [-c / det, a / det]], np.float32)
 
 
 def _mask(points: F32, matrix: F32, region: Region) -> U8:
@@ -187,10 +199,9 @@ def _mouth_guide(pose: Pose, matrix: F32, reference: Reference) -> U8:
         basis = np.stack([corners[1] - corners[0], corners[2] - corners[0]], 1)
         if abs(float(np.linalg.det(basis))) < 1.0:
             basis = np.eye(2, dtype=np.float32) * MOUTH.height  # Seen from the edge: no place on the arch to speak of.
-        inverse = np.linalg.inv(basis)
-        y, x = np.mgrid[0:MOUTH.height, 0:MOUTH.width].astype(np.float32)
-        x, y = x - corners[0, 0], y - corners[0, 1]
-        arch.append([2 * (inverse[i, 0] * x + inverse[i, 1] * y) - 1 for i in (0, 1)])
+        steps = 2 * _inverse(basis)
+        arch.append([np.add.outer(down * (_ROWS - corners[0, 1]) - 1, across * (_COLUMNS - corners[0, 0]))
+                     for across, down in steps])
     lips = _mask(pose.landmarks[LIPS_OUTER], matrix, MOUTH)
     opening = _mask(pose.landmarks[LIPS_INNER], matrix, MOUTH)
     return np.concatenate([opening, lips, reference.mouth[3:], _field(arch[0][0]), _field(arch[0][1]),
@@ -218,12 +229,14 @@ def _face_guide(pose: Pose, matrix: F32, reference: Reference) -> U8:
     return np.concatenate([_mask(pose.landmarks[OVAL], matrix, FACE), _field(x), _field(y)])
 
 
-def _moved(pose: Pose, now: tuple[F32, ...], reference: Reference) -> tuple[float, float, float, float]:
-    """How far each region's landmarks went against the portrait inside the crop, RMS in millimetres."""
+def _outlines(pose: Pose, placed: tuple[F32, ...]) -> tuple[F32, ...]:
     rows = (LIPS_OUTER, EYE_RINGS[0], EYE_RINGS[1], OVAL)
-    still = matrices(reference.pose)
-    out = []
-    for row, a, b, region in zip(rows, still, now, (MOUTH, EYE, EYE, FACE), strict=True):
-        delta = to_crop(pose.landmarks[row], b) - to_crop(reference.pose.landmarks[row], a)
-        out.append(float(np.sqrt((delta ** 2).sum(1).mean())) / region.px_per_mm)
+    return tuple(to_crop(pose.landmarks[row], matrix) for row, matrix in zip(rows, placed, strict=True))
+
+
+def _moved(pose: Pose, placed: tuple[F32, ...], reference: Reference) -> tuple[float, float, float, float]:
+    """How far each region's landmarks went against the portrait inside the crop, RMS in millimetres."""
+    out = [math.sqrt(float(((now - still) ** 2).sum(1).mean())) / region.px_per_mm
+           for now, still, region in zip(_outlines(pose, placed), reference.points, (MOUTH, EYE, EYE, FACE),
+                                         strict=True)]
     return out[0], out[1], out[2], out[3]

@@ -41,27 +41,22 @@ def rasterise(points: F32, sources: F32, triangles: np.ndarray, order: np.ndarra
         uy = (du2 * (x1 - x0) - du1 * (x2 - x0)) * inv
         vx = (dv1 * (y2 - y0) - dv2 * (y1 - y0)) * inv
         vy = (dv2 * (x1 - x0) - dv1 * (x2 - x0)) * inv
-        top = max(0, math.ceil(min(y0, y1, y2) - 0.02))
-        bottom = min(height - 1, math.floor(max(y0, y1, y2) + 0.02))
-        for y in range(top, bottom + 1):
-            left, right = 1e9, -1e9
-            for e in range(3):
-                if e == 0:
-                    ax, ay, bx, by = x0, y0, x1, y1
-                elif e == 1:
-                    ax, ay, bx, by = x1, y1, x2, y2
-                else:
-                    ax, ay, bx, by = x2, y2, x0, y0
-                if ay > by:
-                    ax, ay, bx, by = bx, by, ax, ay
-                if y < ay - 0.02 or y > by + 0.02:
-                    continue
-                if by - ay < 1e-4:
-                    left, right = min(left, ax, bx), max(right, ax, bx)
-                    continue
-                f = min(1.0, max(0.0, (y - ay) / (by - ay)))
-                x = ax + f * (bx - ax)
-                left, right = min(left, x), max(right, x)
+        # From the upper corner p over q to the lower one r: an edge runs from p to r, two others over q.
+        px, py, qx, qy, rx, ry = x0, y0, x1, y1, x2, y2
+        if py > qy:
+            px, py, qx, qy = qx, qy, px, py
+        if qy > ry:
+            qx, qy, rx, ry = rx, ry, qx, qy
+        if py > qy:
+            px, py, qx, qy = qx, qy, px, py
+        long = (rx - px) / max(ry - py, 1e-4)
+        upper, lower = (qx - px) / max(qy - py, 1e-4), (rx - qx) / max(ry - qy, 1e-4)
+        for y in range(max(0, math.ceil(py - 0.02)), min(height - 1, math.floor(ry + 0.02)) + 1):
+            at = min(max(float(y), py), ry)
+            left = px + (at - py) * long
+            right = px + (at - py) * upper if at < qy else qx + (at - qy) * lower
+            if left > right:
+                left, right = right, left
             first = max(0, math.ceil(left - 0.02))
             last = min(width - 1, math.floor(right + 0.02))
             u = sources[a, 0] + (first - x0) * ux + (y - y0) * uy
@@ -73,15 +68,52 @@ def rasterise(points: F32, sources: F32, triangles: np.ndarray, order: np.ndarra
                 v += vx
 
 
+@numba.njit(cache=True, nogil=True)
+def _first_to_last(reach: U8, map_x: F32, map_y: F32, spans: np.ndarray) -> None:
+    """Write into `spans` (H, 2) the first and the last column + 1 of each row that comes from where `reach` (h, w) is
+    not 0; columns as far away as can be for a row without any."""
+    bottom, right = reach.shape[0] - 1, reach.shape[1] - 1
+    for y in range(map_x.shape[0]):
+        spans[y, 0], spans[y, 1] = map_x.shape[1], 0
+        for side in range(2):
+            for k in range(map_x.shape[1]):
+                x = k if side == 0 else map_x.shape[1] - 1 - k
+                row = min(max(math.floor(map_y[y, x] + 0.5), 0), bottom)
+                column = min(max(math.floor(map_x[y, x] + 0.5), 0), right)
+                if reach[row, column] != 0:
+                    spans[y, side] = x + side
+                    break
+
+
+def find_spans(reach: U8, map_x: F32, map_y: F32) -> np.ndarray:
+    """Return (H, 2) int32: the columns, from the first to the one behind the last, in which a row of the maps (H, W) px
+    can show what lies where `reach` (h, w) is not 0, with a margin for what is smoothed there; an empty row begins
+    behind its end."""
+    found = np.empty((len(map_x), 2), np.int32)
+    _first_to_last(reach, map_x, map_y, found)
+    spans = found + np.array([-2, 2], np.int32)
+    for here, there in ((slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))):
+        spans[here, 0] = np.minimum(spans[here, 0], found[there, 0] - 2)
+        spans[here, 1] = np.maximum(spans[here, 1], found[there, 1] + 2)
+    return np.clip(spans, 0, map_x.shape[1])
+
+
+def everywhere(height: int, width: int) -> np.ndarray:
+    """Return the spans (height, 2) of a whole picture, see `find_spans`."""
+    return np.tile(np.array([0, width], np.int32), (height, 1))
+
+
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def soften_folds(image: U8, map_x: F32, map_y: F32) -> None:
-    """Smooth `image` (H, W, 4) in place where the map jumps: there one surface hides another behind a hard edge."""
+def soften_folds(image: U8, map_x: F32, map_y: F32, spans: np.ndarray) -> None:
+    """Smooth `image` (H, W, 4) in place where the map jumps: there one surface hides another behind a hard edge. Only
+    inside the spans, see `find_spans`."""
     height, width = map_x.shape
+    one, far = np.float32(1), np.float32(3)
     for y in range(1, height - 1):
-        for x in range(1, width - 1):
-            jump = abs(map_x[y, x + 1] - map_x[y, x] - 1) + abs(map_y[y, x + 1] - map_y[y, x])
-            jump = max(jump, abs(map_x[y + 1, x] - map_x[y, x]) + abs(map_y[y + 1, x] - map_y[y, x] - 1))
-            if jump > 3.0:
+        for x in range(max(spans[y, 0], 1), min(spans[y, 1], width - 1)):
+            jump = abs(map_x[y, x + 1] - map_x[y, x] - one) + abs(map_y[y, x + 1] - map_y[y, x])
+            jump = max(jump, abs(map_x[y + 1, x] - map_x[y, x]) + abs(map_y[y + 1, x] - map_y[y, x] - one))
+            if jump > far:
                 for dy, dx in ((0, 0), (0, 1), (1, 0)):
                     for c in range(4):
                         around = (int(image[y + dy, x + dx - 1, c]) + image[y + dy, min(x + dx + 1, width - 1), c]
@@ -90,17 +122,17 @@ def soften_folds(image: U8, map_x: F32, map_y: F32) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def plain_edges(image: U8, person: U8, edge: U8, map_x: F32, map_y: F32) -> None:
+def plain_edges(image: U8, person: U8, edge: U8, map_x: F32, map_y: F32, spans: np.ndarray) -> None:
     """Draw linearly, in place, what a cubic remap of a premultiplied `person` (h, w, 4) made too bright in `image`
     (H, W, 4): where the person ends it goes beyond what there is, and coverage is cut off at 255 but colours are not.
-    edge: (h, w) not 0 where that can be; map_x, map_y: (H, W) px of the person."""
-    bottom, right = person.shape[0] - 2, person.shape[1] - 2
+    edge: (h, w) not 0 where that can be; map_x, map_y: (H, W) px of the person. Only inside the spans."""
+    nothing, bottom, right = np.float32(0), np.float32(person.shape[0] - 1), np.float32(person.shape[1] - 1)
     for y in range(image.shape[0]):
-        for x in range(image.shape[1]):
+        for x in range(spans[y, 0], spans[y, 1]):
             if image[y, x, 3] < 255:
                 continue
             u, v = map_x[y, x], map_y[y, x]
-            if not (0 <= u < right + 1 and 0 <= v < bottom + 1):
+            if not (nothing <= u < right and nothing <= v < bottom):
                 continue
             column, row = int(u), int(v)
             if edge[row, column] == 0:
@@ -123,26 +155,25 @@ def fade(layer: U8, cover: U8, share: float) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def over(layer: U8, background: U8, out: U8) -> None:
-    """Write premultiplied RGBA `layer` (H, W, 4) over RGB `background` (H, W, 3) into `out` (H, W, 3)."""
-    height, width = out.shape[:2]
-    for y in range(height):
-        for x in range(width):
-            rest = 255 - layer[y, x, 3]
+def over(layer: U8, image: U8, corner: tuple[int, int], spans: np.ndarray) -> None:
+    """Put a premultiplied RGBA `layer` (h, w, 4) over RGB `image` (H, W, 3) in place, its upper left at the corner
+    (y, x) of the image. Only inside the spans of the layer's rows."""
+    for y in range(layer.shape[0]):
+        for x in range(spans[y, 0], spans[y, 1]):
+            rest = np.int32(255) - layer[y, x, 3]
+            row, column = y + corner[0], x + corner[1]
             if rest == 0:
                 for c in range(3):
-                    out[y, x, c] = layer[y, x, c]
-            else:
+                    image[row, column, c] = layer[y, x, c]
+            elif rest < 255:
                 for c in range(3):
-                    out[y, x, c] = min(255, layer[y, x, c] + (background[y, x, c] * rest + 127) // 255)
+                    behind = (image[row, column, c] * rest + 127) // 255
+                    image[row, column, c] = min(255, layer[y, x, c] + behind)
 
 
 def put_over(layer: U8, image: U8, box: Box) -> None:
     """Put a premultiplied RGBA layer over the box of an image (H, W, 3)."""
-    below = image[box].copy()
-    mixed = np.empty_like(below)
-    over(layer, below, mixed)
-    image[box] = mixed
+    over(layer, image, (box[0].start, box[1].start), everywhere(*layer.shape[:2]))
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -158,41 +189,26 @@ def blend(layer: F32, mask: F32, out: U8, x0: int, y0: int) -> None:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def add_residuals(out: U8, face: F32, mouth: F32, left: F32, right: F32, inverse: F32,
-                  box: tuple[int, int, int, int]) -> None:
-    """Add layers to `out` (H, W, 3) inside the box (x0, y0, x1, y1): the face's, under those of mouth and eyes.
+def lay(layer: F32, on: F32, corner: tuple[int, int]) -> None:
+    """Put a `layer` (h, w, 4) of colour times weight, and weight 0..1, over another one (H, W, 4) in place, its upper
+    left at the corner (y, x)."""
+    for y in range(layer.shape[0]):
+        for x in range(layer.shape[1]):
+            rest = np.float32(1) - layer[y, x, 3]
+            for c in range(4):
+                on[y + corner[0], x + corner[1], c] = on[y + corner[0], x + corner[1], c] * rest + layer[y, x, c]
 
-    Layers: (h, w, 4) float32, colour times weight and weight 0..1. inverse: (4, 2, 3) from px of `out` to px of face,
-    mouth, left and right layer.
-    """
-    x0, y0, x1, y1 = box
-    for y in range(y0, y1):
-        for x in range(x0, x1):
-            r, g, b = np.float32(0), np.float32(0), np.float32(0)
-            for k in range(4):
-                u = inverse[k, 0, 0] * x + inverse[k, 0, 1] * y + inverse[k, 0, 2]
-                v = inverse[k, 1, 0] * x + inverse[k, 1, 1] * y + inverse[k, 1, 2]
-                layer = face if k == 0 else mouth if k == 1 else left if k == 2 else right
-                if u < 0 or v < 0 or u >= layer.shape[1] - 1 or v >= layer.shape[0] - 1:
-                    continue
-                i, j = int(v), int(u)
-                fy, fx = v - i, u - j
-                p, q = (1 - fy) * (1 - fx), (1 - fy) * fx
-                s, t = fy * (1 - fx), fy * fx
-                a = p * layer[i, j, 3] + q * layer[i, j + 1, 3] + s * layer[i + 1, j, 3] + t * layer[i + 1, j + 1, 3]
-                if a < 1e-3:
-                    continue
-                keep = 1 - a if k > 0 else np.float32(1)
-                r = r * keep + (p * layer[i, j, 0] + q * layer[i, j + 1, 0] + s * layer[i + 1, j, 0]
-                                + t * layer[i + 1, j + 1, 0])
-                g = g * keep + (p * layer[i, j, 1] + q * layer[i, j + 1, 1] + s * layer[i + 1, j, 1]
-                                + t * layer[i + 1, j + 1, 1])
-                b = b * keep + (p * layer[i, j, 2] + q * layer[i, j + 1, 2] + s * layer[i + 1, j, 2]
-                                + t * layer[i + 1, j + 1, 2])
-            if r != 0 or g != 0 or b != 0:
-                out[y, x, 0] = min(255, max(0, int(out[y, x, 0] + r + 0.5)))
-                out[y, x, 1] = min(255, max(0, int(out[y, x, 1] + g + 0.5)))
-                out[y, x, 2] = min(255, max(0, int(out[y, x, 2] + b + 0.5)))
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def add_residual(image: U8, residual: F32, corner: tuple[int, int]) -> None:
+    """Add the first three channels of `residual` (h, w, 4), levels of 0..255, to `image` (H, W, 3) in place, its upper
+    left at the corner (y, x)."""
+    half, most = np.float32(0.5), np.float32(255)
+    for y in range(residual.shape[0]):
+        for x in range(residual.shape[1]):
+            for c in range(3):
+                level = image[y + corner[0], x + corner[1], c] + residual[y, x, c] + half
+                image[y + corner[0], x + corner[1], c] = np.uint8(min(most, max(half, level)))
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -247,9 +263,16 @@ def shade(layer: U8, change: F32, map_x: F32, map_y: F32, corner: tuple[float, f
 
 def polygon_mask(points: F32, x0: int, y0: int, width: int, height: int) -> F32:
     """Return (height, width) float32 coverage 0..1 of a polygon (N, 2) px, antialiased by supersampling."""
-    k = OVERSAMPLE
-    canvas = np.zeros((height * k, width * k), dtype=np.uint8)
+    k, out = OVERSAMPLE, np.zeros((height, width), np.float32)
+    points = points - np.array([x0, y0], np.float32)
+    left, top = np.maximum(np.floor(points.min(0)), 0).astype(int).tolist()
+    right, bottom = np.minimum(np.ceil(points.max(0)) + 1, [width, height]).astype(int).tolist()
+    if left >= right or top >= bottom:
+        return out
+    canvas = np.zeros(((bottom - top) * k, (right - left) * k), dtype=np.uint8)
     # Pixel centres are at integers, so a big pixel spans -0.5..0.5 around them.
-    scaled = (points - [x0, y0] + 0.5) * k - 0.5
+    scaled = (points - np.array([left, top], np.float32) + 0.5) * k - 0.5
     cv2.fillPoly(canvas, [np.round(scaled * 16).astype(np.int32)], 255, cv2.LINE_8, 4)
-    return (cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA) / np.float32(255)).astype(np.float32)
+    small = cv2.resize(canvas, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    out[top:bottom, left:right] = small * np.float32(1 / 255)
+    return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -14,7 +15,7 @@ from engines import Engine, EngineFailed, open_engine
 from ..types import F32, U8, Drive, Patch, Portrait
 from .canonical import EYE, FACE, MOUTH, Reference, Region, Views, make_reference, pose_of, still_pose, views
 from .mouth import Mouth
-from .raster import add_residuals
+from .raster import Box, add_residual, lay
 from .warp import WarpGenerator, WarpSource
 
 _log = logging.getLogger(__name__)
@@ -117,16 +118,38 @@ def network_input(seen: Views) -> dict[str, F32]:
 def paste(image: U8, seen: Views, gates: list[float], drawn: dict[str, F32]) -> None:
     """Add the network's residuals (units of 0..1) to the warp's picture (H, W, 3) in place, each as far as its region
     moved (gates 0..1): the face's everywhere but where mouth and eyes have their own."""
-    mouth_weight, left_weight, right_weight, face_weight = feathers(seen, gates)
-    layers = (_layer(drawn["face_out"][0], face_weight), _layer(drawn["mouth_out"][0], mouth_weight),
-              _layer(drawn["eyes_out"][0], left_weight), _layer(drawn["eyes_out"][1], right_weight))
-    mouth, left, right, face = seen.matrices
-    inverse = np.stack([cv2.invertAffineTransform(m) for m in (face, mouth, left, right)]).astype(np.float32)
-    corners = np.array([[0, FACE.width, 0, FACE.width], [0, 0, FACE.height, FACE.height]], np.float32)
-    box = face[:, :2] @ corners + face[:, 2:]
-    low = np.maximum(np.floor(box.min(1)).astype(int), 0)
-    high = np.minimum(np.ceil(box.max(1)).astype(int) + 1, [image.shape[1], image.shape[0]])
-    add_residuals(image, *layers, inverse, (int(low[0]), int(low[1]), int(high[0]), int(high[1])))
+    weights = feathers(seen, gates)
+    mouth, left, right, face = (_layer(residual, weight) for residual, weight in
+                                zip((drawn["mouth_out"][0], *drawn["eyes_out"], drawn["face_out"][0]), weights,
+                                    strict=True))
+    whole = _box(seen.matrices[3], FACE, (slice(0, image.shape[0]), slice(0, image.shape[1])))
+    corner = whole[0].start, whole[1].start
+    total = _placed(face, seen.matrices[3], whole)
+    for layer, matrix, region in zip((mouth, left, right), seen.matrices[:3], (MOUTH, EYE, EYE), strict=True):
+        rows, columns = _box(matrix, region, whole)
+        lay(_placed(layer, matrix, (rows, columns)), total, (rows.start - corner[0], columns.start - corner[1]))
+    add_residual(image, total, corner)
+
+
+def _box(matrix: F32, region: Region, within: Box) -> Box:
+    """Return the rows and columns of a picture that a crop can touch, inside those given."""
+    corners = np.array([[0, region.width, 0, region.width], [0, 0, region.height, region.height]], np.float32)
+    x, y = matrix[:, :2] @ corners + matrix[:, 2:]
+
+    def side(at: F32, limit: slice) -> slice:
+        return slice(min(max(math.floor(at.min()), limit.start), limit.stop),
+                     max(min(math.ceil(at.max()) + 1, limit.stop), limit.start))
+
+    return side(y, within[0]), side(x, within[1])
+
+
+def _placed(layer: F32, matrix: F32, box: Box) -> F32:
+    """Return a crop's layer (h, w, 4) where it lies in the box of the picture."""
+    height, width = (side.stop - side.start for side in box)
+    if height < 1 or width < 1:
+        return np.zeros((height, width, 4), np.float32)
+    moved = matrix - np.array([[0, 0, box[1].start], [0, 0, box[0].start]], np.float32)
+    return np.asarray(cv2.warpAffine(layer, moved, (width, height), flags=cv2.INTER_LINEAR), np.float32)
 
 
 def feathers(seen: Views, gates: list[float]) -> list[F32]:

@@ -31,16 +31,18 @@ from .mouth import Mouth, prepare_mouth
 from .open_lips import Corners, is_open, paint_lips
 from .own_folds import SMILES
 from .own_teeth import box_around
-from .raster import over, plain_edges, put_over, rasterise, soften_folds
+from .raster import everywhere, find_spans, over, plain_edges, put_over, rasterise, soften_folds
 from .wrinkles import Light, Wrinkles, prepare_wrinkles
 
 CUBIC_UP_TO_PX = 720 * 720
+# So many rows are drawn at once, from the first to the last column in which the person can be.
+BAND = 32
 
 
 @dataclass(frozen=True, slots=True)
 class WarpSource:
     """A portrait prepared for the warp: everything of the crop whose top left corner is (x, y) px. edge: where the
-    person ends, see `plain_edges`."""
+    person ends, see `plain_edges`; reach: not 0 where a drawn px can take something of the person."""
 
     portrait: Portrait
     x: int
@@ -60,6 +62,7 @@ class WarpSource:
     brows: Brows | None
     corners: Corners | None
     edge: U8
+    reach: U8
 
 
 class WarpGenerator:
@@ -91,9 +94,10 @@ class WarpGenerator:
             mesh = build_mesh(landmarks, local, coverage, matte.above, stiffness(rims, landmarks))
         eyes, mouth = _features(portrait, crop, painted, landmarks, local, rims)
         identity_x, identity_y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
-        edge = _edge(matte.person[:, :, 3])
+        edge, reach = _edge(matte.person[:, :, 3])
         # Once, on nothing: it is not compiled in a show.
-        plain_edges(np.empty((0, 1, 4), np.uint8), matte.person, edge, *np.empty((2, 0, 1), np.float32))
+        nothing = np.empty((0, 1), np.float32)
+        plain_edges(np.empty((0, 1, 4), np.uint8), matte.person, edge, nothing, nothing, everywhere(0, 1))
         far, wrinkles = None, None
         if not portrait.drawn:
             far = prepare_far_side(painted, matte.person[matte.above:, :, 3], local, mesh, rims is not None)
@@ -103,7 +107,7 @@ class WarpGenerator:
                           np.ascontiguousarray(mesh.rest[:, :2]),
                           None if is_open(landmarks) else find_lip_line(crop, landmarks),
                           None if portrait.drawn or rims is not None else find_brows(crop, landmarks),
-                          corners, edge)
+                          corners, edge, reach)
 
     def generate(self, source: WarpSource, drive: Drive) -> Patch:
         """Draw the crop for one drive."""
@@ -112,7 +116,7 @@ class WarpGenerator:
         turned = (drive.rotation @ source.local.rotation).astype(np.float32)
         map_x, map_y = source.identity_x.copy(), source.identity_y.copy()
         vertices = draw_mesh(source, target, turned, centre, drive.scale, (map_x, map_y))
-        person = moved_person(source, map_x, map_y)
+        person, spans = moved_person(source, map_x, map_y)
         light = skin_light(source, target, turned, centre, drive.scale)
         if light is not None:
             low, high = box_around(target[:, :2], 0, person)
@@ -122,8 +126,8 @@ class WarpGenerator:
         calm_lips(person, map_y, target)
         box = far_box(source.far, vertices, turned, person.shape)
         far = lay_far_side(source.far, vertices, turned, person, box, light)
-        image = np.empty_like(source.matte.background)
-        over(person, source.matte.background, image)
+        image = source.matte.background.copy()
+        over(person, image, (0, 0), spans)
         if far is not None and box is not None:
             put_over(far, image, box)
         for eye in source.eyes:
@@ -143,16 +147,23 @@ def _features(portrait: Portrait, crop: U8, painted: U8, landmarks: F32, local: 
     return eyes, prepare_mouth(crop, landmarks, local, white, float(portrait.face.blendshapes[SMILES].mean()))
 
 
-def moved_person(source: WarpSource, map_x: F32, map_y: F32) -> U8:
-    """Return (h, w, 4), the person's pixels from where the maps (h, w) px of the crop say."""
+def moved_person(source: WarpSource, map_x: F32, map_y: F32) -> tuple[U8, np.ndarray]:
+    """Return (h, w, 4), the person's pixels from where the maps (h, w) px of the crop say, and the spans (h, 2) of its
+    rows in which there can be any."""
     # Cubic keeps fine texture sharp but costs nine times as much: a large picture has pixels to spare.
     method = cv2.INTER_CUBIC if source.identity_x.size <= CUBIC_UP_TO_PX else cv2.INTER_LINEAR
     rows = (map_y + source.matte.above).astype(np.float32) if source.matte.above else map_y
-    person = np.asarray(cv2.remap(source.matte.person, map_x, rows, method, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    spans = find_spans(source.reach, map_x, rows)
+    person = np.zeros((*map_x.shape, 4), np.uint8)
+    for top in range(0, len(person), BAND):
+        band = slice(top, top + BAND), slice(int(spans[top:top + BAND, 0].min()), int(spans[top:top + BAND, 1].max()))
+        if band[1].start < band[1].stop:
+            person[band] = cv2.remap(source.matte.person, map_x[band], rows[band], method,
+                                     borderMode=cv2.BORDER_REPLICATE)
     if method == cv2.INTER_CUBIC:
-        plain_edges(person, source.matte.person, source.edge, map_x, rows)
-    soften_folds(person, map_x, map_y)
-    return person
+        plain_edges(person, source.matte.person, source.edge, map_x, rows, spans)
+    soften_folds(person, map_x, map_y, spans)
+    return person, spans
 
 
 def skin_light(source: WarpSource, target: F32, turned: F32, centre: F32, scale: float) -> Light | None:
@@ -186,10 +197,12 @@ def _draw_order(mesh: HeadMesh, vertices: F32) -> np.ndarray:
     return np.concatenate([np.arange(mesh.outer), mesh.outer + np.argsort(-depth)]).astype(np.int32)
 
 
-def _edge(coverage: U8) -> U8:
-    """Return (h, w) 1 where a cubic remap at or beside a pixel mixes full coverage with less."""
+def _edge(coverage: U8) -> tuple[U8, U8]:
+    """Return (h, w) 1 where a cubic remap at or beside a pixel mixes full coverage with less, and not 0 where it finds
+    any."""
     near = cv2.getStructuringElement(cv2.MORPH_RECT, (5, 5))
-    return np.asarray((cv2.dilate(coverage, near) == 255) & (cv2.erode(coverage, near) < 255), np.uint8)
+    most = np.asarray(cv2.dilate(coverage, near), np.uint8)
+    return np.asarray((most == 255) & (cv2.erode(coverage, near) < 255), np.uint8), most
 
 
 def _bright(white: F32) -> F32:

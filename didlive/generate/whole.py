@@ -165,7 +165,7 @@ def _draw_layers(warp: WarpSource, pose: Pose, drive: Drive, maps: tuple[F32, F3
     box = far_box(warp.far, vertices, pose.rotation, (h, w))
     boxes = [*_boxes(pose.landmarks, (w, h)), *([] if box is None else [box])]
     for rows, columns in boxes:
-        person[rows, columns] = moved_person(warp, *(np.ascontiguousarray(m[rows, columns]) for m in maps))
+        person[rows, columns], _ = moved_person(warp, *(np.ascontiguousarray(m[rows, columns]) for m in maps))
         if light is not None:
             light.fall(person, *maps, (rows, columns))
     if warp.corners is not None:

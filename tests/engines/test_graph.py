@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from didlive.generate.raster import over, shade, soften_folds
+from didlive.generate.raster import everywhere, over, shade, soften_folds
 from engines.engine import Array
 from engines.golden import make_frame
 from engines.graph import CROPS, LIGHT, SIZES, generator, inputs
@@ -28,13 +28,13 @@ def by_hand(refiner: bytes, feeds: dict[str, Array], size: int) -> np.ndarray:
     person = np.round(feeds["person"][0].transpose(1, 2, 0) * 255).astype(np.uint8)
     method = cv2.INTER_CUBIC if size <= 720 else cv2.INTER_LINEAR
     person = cv2.remap(person, map_x, map_y, method, borderMode=cv2.BORDER_REPLICATE)
-    soften_folds(person, map_x, map_y)
+    soften_folds(person, map_x, map_y, everywhere(size, size))
     scale, shift = feeds["light_place"]
     y, x = np.mgrid[0:size, 0:size] * np.float32(2 / (size - 1)) - np.float32(1)
     x, y = (((scale[i] * at + shift[i] + 1) * (LIGHT - 1) / 2).astype(np.float32) for i, at in ((0, x), (1, y)))
     shade(person, cv2.remap(feeds["light"][0, 0], x, y, cv2.INTER_LINEAR), map_x, map_y, (0.0, 0.0), (0, size, 0, size))
-    image, alpha = np.empty((size, size, 3), np.uint8), person[:, :, 3:]
-    over(person, np.round(feeds["background"][0].transpose(1, 2, 0) * 255).astype(np.uint8), image)
+    image, alpha = np.round(feeds["background"][0].transpose(1, 2, 0) * 255).astype(np.uint8), person[:, :, 3:]
+    over(person, image, (0, 0), everywhere(size, size))
     share = feeds["overlay"][0, ..., 3:] / 255
     image = image * (1 - share) + feeds["overlay"][0, ..., :3] * share
     image = (image / 255).astype(np.float32)
