@@ -273,3 +273,27 @@ def test_the_demo_is_all_there():
 def test_a_clip_needs_a_face():
     with pytest.raises(BadInput):
         track_clip(ROOT / "nothing.mp4")
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["animate", "--size"], "argument --size: expected one argument; see didlive animate --help"),
+    (["animate", "--region", "mouth,eyes"], "invalid choice: 'mouth,eyes' (choose from"),
+    (["animate", "--portrait", ""], "argument --portrait: nothing is named"),
+    (["animate", "--demo", "--out", " "], "argument --out: nothing is named"),
+    (["live", "--camera", "", "--no-window"], "argument --camera: nothing is named"),
+    (["bench", "--nonsense"], "unrecognized arguments: --nonsense; see didlive"),
+    (["portraits", "look"], "invalid choice: 'look'"),
+    (["models", "fetch", "--from", "nowhere"], "--from nowhere: there is no such folder"),
+    (["enact"], "invalid choice: 'enact'"),
+    ([], "the following arguments are required: COMMAND; see didlive --help"),
+])
+def test_wrong_arguments_are_said_in_one_line(arguments: list[str], says: str, folder: Path,
+                                              capsys: pytest.CaptureFixture[str]):
+    try:
+        code = cli.main(arguments)
+    except SystemExit as end:
+        code = end.code
+    said = capsys.readouterr()
+    assert (code, said.out, len(said.err.splitlines())) == (2, "", 1), said.err
+    assert said.err.startswith("didlive: ") and says in said.err
+    assert list(folder.iterdir()) == []

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import av
 import pytest
+from filming import HEIGHT, RATE_HZ, WIDTH, frames, make
 
 from didlive import cli
 from didlive.demo import demo_motion, demo_portrait
 from didlive.recording import load_recording
+from didlive.seams import StreamFormat
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--size", "128x128", "--no-window"]
@@ -43,6 +45,18 @@ def test_live_prints_its_state_and_records(tmp_path: Path, capsys: pytest.Captur
 def test_a_clip_as_camera(driving: Path, astronaut: Path, capsys: pytest.CaptureFixture[str]):
     code, out, _ = run(["live", "--portrait", astronaut, "--camera", driving, "--seconds", "2", *SMALL], capsys)
     assert code == 0 and "live: " in out
+
+
+def test_a_clip_without_a_face_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    sink = make("mp4", tmp_path)
+    sink.open(StreamFormat(WIDTH, HEIGHT, RATE_HZ))
+    for frame in frames(20):
+        sink.write(frame)
+    sink.close()
+    code, _, err = run(["live", "--demo", "--camera", sink.path, "--seconds", "1.5", "--record", tmp_path / "a.mp4",
+                        *SMALL], capsys)
+    assert code == 2 and "no face was seen in" in err.splitlines()[-1] and str(sink.path) in err
+    assert (tmp_path / "a.mp4").exists()
 
 
 @pytest.mark.parametrize("camera", ["77", "no such camera"])

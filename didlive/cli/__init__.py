@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from importlib import import_module
+from typing import NoReturn
 
 from .. import __version__
 from ..errors import Cancelled, DidliveError
@@ -33,9 +34,16 @@ COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line, as every other error is said."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"didlive: {message}; see {self.prog} --help\n")
+
+
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Return the argument parser; only `command`'s own options are loaded."""
-    parser = argparse.ArgumentParser(prog="didlive", description="One still portrait becomes a live performer.")
+    parser = _Parser(prog="didlive", description="One still portrait becomes a live performer.")
     parser.add_argument("--version", action="version", version=f"didlive {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():

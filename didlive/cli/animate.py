@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from .. import wording
 from ..errors import BadInput, Cancelled
 from ..settings import changed
-from .options import add_settings_options, check_consent, read_settings, to_path
+from .options import add_settings_options, check_consent, read_settings, to_name, to_path
 
 if TYPE_CHECKING:
     from ..animate import Progress, Report
@@ -27,11 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--portrait", type=to_path, metavar="IMG", help="picture of one face (needed without --demo)")
     parser.add_argument("--driving", type=to_path, metavar="CLIP",
                         help="clip of a face, or a motion file (.npz) (needed without --demo)")
-    parser.add_argument("--out", type=os.path.expanduser, metavar="FILE",
-                        help="what to write: .mp4, .gif, .webp, or a folder name for numbered PNG pictures")
+    parser.add_argument("--out", type=to_name, metavar="FILE",
+                        help="what to write: .mp4, .webm, .gif, .webp, or a folder name for numbered PNG pictures")
     parser.add_argument("--demo", action="store_true",
                         help=f"use the built-in portrait and motion for what is not given (writes {DEMO_OUT})")
-    parser.add_argument("--audio", default="keep", metavar="SOUND",
+    parser.add_argument("--audio", type=to_name, default="keep", metavar="SOUND",
                         help="a file with speech: it moves the mouth, and is heard (--driving moves the rest, if "
                         "given); or keep: take over the clip's sound (mp4 only); none: leave it out (default keep)")
     parser.add_argument("--text", metavar="WORDS", help="what the portrait says, with a voice of espeak-ng (if that is "

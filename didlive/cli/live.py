@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from dataclasses import replace
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import wording
 from ..errors import BadInput, OutputFailed
 from ..panic import panic_signals
-from .options import add_settings_options, check_consent, read_settings, to_path
+from .options import add_settings_options, check_consent, read_settings, to_name, to_path
 from .screen import check_screen
 from .streams import add_stream_options, motion_out_of, plug_in, start_motion_out, stream_sinks
 
@@ -32,7 +31,7 @@ CAMERA_KINDS = ("auto", "v4l2", "pipewire", "pyvirtualcam")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--portrait", type=to_path, metavar="IMG", help="picture of one face (default: a built-in one)")
-    parser.add_argument("--camera", type=os.path.expanduser, metavar="CAMERA",
+    parser.add_argument("--camera", type=to_name, metavar="CAMERA",
                         help="index or (part of a) name of a camera, a video file or "
                         "motion file (.npz) that plays again and again, or a phone with iFacialMocap: phone (on this "
                         "machine), phone:ADDRESS; or off: nobody is seen, the voice alone moves the portrait (default "
@@ -88,15 +87,22 @@ def run(args: argparse.Namespace) -> int:
     finally:
         session.stop()
         _keep(session.take)
+    _conclude(session, recorder, args.record, Path(args.camera or settings.camera.name))
+    return 0
+
+
+def _conclude(session: Session, recorder: Any, record: Path, camera: Path) -> None:
+    """Say what became of a show that is over. Raises OutputFailed, BadInput."""
     if recorder is not None:
         if recorder.error is not None:
             raise OutputFailed(str(recorder.error))
         if recorder.sink.note:
             print(f"didlive: {recorder.sink.note}", file=sys.stderr)
-        print(f"{args.record}: {wording.frames(recorder.written)} recorded, {recorder.dropped} dropped")
+        print(f"{record}: {wording.frames(recorder.written)} recorded, {recorder.dropped} dropped")
     if session.failure:
         raise BadInput(session.failure)
-    return 0
+    if camera.is_file() and session.tracking.count and not session.measures.count:
+        raise BadInput(f"no face was seen in {camera}: the portrait moved by itself; take a clip that shows one")
 
 
 def _keep(take: TakeWriter | None) -> None:

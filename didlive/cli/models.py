@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..errors import BadInput
 from ..models import ModelSpec, ensure_model, find_spec, list_models, verify_models
 from .options import to_path
 
@@ -28,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
         return _list()
     if args.action == "verify":
         return _verify()
+    if args.folder is not None and not args.folder.is_dir():
+        raise BadInput(f"--from {args.folder}: there is no such folder")
     specs = [find_spec(name) for name in args.names] or list_models()
     for spec in specs:
         path = _fetch(spec, args.folder, args.offline)

@@ -13,9 +13,16 @@ from ..errors import BadInput
 from ..settings import Gains, MotionSettings, OutputSettings, Settings, from_dict, load
 
 
+def to_name(text: str) -> str:
+    """Return the name that an option gives; `~` is the home folder, also in `--out=~/a.mp4`, where no shell says so."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("nothing is named")
+    return os.path.expanduser(text)
+
+
 def to_path(text: str) -> Path:
-    """Return the path that an option gives; `~` is the home folder, also in `--out=~/a.mp4`, where no shell says so."""
-    return Path(os.path.expanduser(text))
+    """Return the path that an option gives, see `to_name`; nothing at all is not the present folder."""
+    return Path(to_name(text))
 
 
 def check_consent(portrait: Path) -> None:

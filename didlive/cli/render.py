@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BadInput
 from .animate import told
-from .options import add_settings_options, check_consent, read_settings, to_path
+from .options import add_settings_options, check_consent, read_settings, to_name, to_path
 
 if TYPE_CHECKING:
     from ..take import Take
@@ -20,8 +19,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("take", type=to_path, metavar="TAKE", help="the .take file beside a recording")
     parser.add_argument("--portrait", type=to_path, metavar="IMG",
                         help="picture of one face (default: the one that was recorded, if it is in the library)")
-    parser.add_argument("--out", type=os.path.expanduser, metavar="FILE", required=True,
-                        help="what to write: .mp4, .gif, .webp, or a folder name for numbered PNG pictures")
+    parser.add_argument("--out", type=to_name, metavar="FILE", required=True,
+                        help="what to write: .mp4, .webm, .gif, .webp, or a folder name for numbered PNG pictures")
     parser.add_argument("--face", type=int, metavar="N", help="which face of the portrait, 1 = largest (default 1)")
     parser.add_argument("--sign", action="store_true",
                         help="sign the file with Content Credentials (then its bytes are others each time)")
