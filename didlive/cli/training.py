@@ -103,6 +103,8 @@ def _refiner_options(parser: argparse.ArgumentParser) -> None:
     _training_options(parser)
     parser.add_argument("--held-out", type=Path, required=True, metavar="FOLDER", help="samples to report on")
     parser.add_argument("--region", choices=("mouth", "eyes", "face"), default="mouth")
+    parser.add_argument("--start", type=Path, metavar="FILE.onnx",
+                        help="begin with an exported network, for example engines/weights/refiner.onnx")
     parser.add_argument("--config", type=Path, help="TOML with a table per region; options override it")
 
 
@@ -120,7 +122,8 @@ def _refiner(args: argparse.Namespace) -> int:
                      steps=args.steps)
     if args.minutes:
         config = replace(config, minutes=args.minutes)
-    Trainer(config, load_samples(args.samples), load_samples([args.held_out]), args.out).run(_Bar(args.region).say)
+    Trainer(config, load_samples(args.samples), load_samples([args.held_out]), args.out,
+            args.start).run(_Bar(args.region).say)
     return 0
 
 

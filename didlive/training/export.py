@@ -11,7 +11,7 @@ import torch
 
 from engines.quantise import parity, quantise
 
-from ..errors import BadInput
+from ..errors import BadInput, reason
 from ..generate.canonical import EYE, FACE, MOUTH
 from ..types import F32
 from .loop import load_state
@@ -35,6 +35,24 @@ def load_refiner(folder: Path, average: bool = True) -> Refiner:
         parts, _ = load_state(folder / f"{region}.safetensors")
         getattr(net, region).load_state_dict(parts["average" if average else "net"])
     return net.eval()
+
+
+def read_weights(path: Path, region: str) -> dict[str, torch.Tensor]:
+    """Return one region's weights of a float32 network that `export_refiner` wrote, by name. Raises BadInput."""
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx import numpy_helper
+
+    try:
+        tensors = onnx.load(path).graph.initializer
+    except (OSError, DecodeError) as error:
+        raise BadInput(f"{path} is no network: {reason(error)}") from error
+    found = {tensor.name.removeprefix(f"{region}."): torch.from_numpy(numpy_helper.to_array(tensor).copy())
+             for tensor in tensors if tensor.name.startswith(f"{region}.")}
+    wanted = getattr(Refiner(), region).state_dict()
+    if {name: value.shape for name, value in found.items()} != {name: value.shape for name, value in wanted.items()}:
+        raise BadInput(f"{path} is no refiner of this version in float32")
+    return found
 
 
 def export_refiner(folder: Path, out: Path) -> None:

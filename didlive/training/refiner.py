@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import BadInput
 from .batches import Batch, Loader
+from .export import read_weights
 from .identity import load_identity
 from .loop import (
     Average,
@@ -74,9 +75,11 @@ class RefinerConfig:
 
 
 class Trainer:
-    """One region's net, its critic, and everything that goes on with them."""
+    """One region's net, its critic, and everything that goes on with them. start: an exported network to begin with,
+    where there is no checkpoint in `out`. Raises BadInput."""
 
-    def __init__(self, config: RefinerConfig, samples: list[Samples], trial: list[Samples], out: Path) -> None:
+    def __init__(self, config: RefinerConfig, samples: list[Samples], trial: list[Samples], out: Path,
+                 start: Path | None = None) -> None:
         self.config, self.out = config, out
         self.device = choose_device()
         self.rank, self.world = join_others(self.device)
@@ -88,6 +91,8 @@ class Trainer:
         self.net: nn.Module = getattr(Refiner(), config.region).to(self.device)
         self.critic = PatchDiscriminator(self.loader.plain(np.array([0])).x.shape[1] - 3).to(self.device)
         self.encoder = load_identity(out / "identity.safetensors", self.device)
+        if start is not None:
+            self.net.load_state_dict(read_weights(start, config.region))
         self.average = Average(self.net)
         self.ours = torch.optim.Adam(self.net.parameters(), config.rate, betas=(0.9, 0.99))
         self.theirs = torch.optim.Adam(self.critic.parameters(), config.critic_rate, betas=(0.5, 0.99))

@@ -20,7 +20,7 @@ from didlive.cli import main
 from didlive.errors import BadInput
 from didlive.generate.canonical import EYE, FACE, MOUTH
 from didlive.training.batches import Loader
-from didlive.training.export import SHAPES, export_refiner, load_refiner
+from didlive.training.export import SHAPES, export_refiner, load_refiner, read_weights
 from didlive.training.loop import Average, Clock, load_state, rate_at, save_state
 from didlive.training.losses import contrastive, feature_l1, gradient_l1, weighted_l1
 from didlive.training.nets import LIGHT, TINT, IdentityEncoder, PatchDiscriminator, Refiner, RegionNet
@@ -206,6 +206,23 @@ def test_what_is_exported_computes_the_same(run: Path, tmp_path: Path):
     assert np.abs(wanted[0].numpy()).max() > 1e-3, "the trained mouth draws nothing"
     for a, b in zip(wanted, found, strict=True):
         assert np.abs(a.numpy() - cast(np.ndarray, b)).max() < 1e-4
+
+
+def test_training_begins_with_an_exported_network(run: Path, samples: Path, tmp_path: Path):
+    export_refiner(run, tmp_path / "r.onnx")
+    shutil.copy(run / "identity.safetensors", tmp_path)
+    loaded = load_samples([samples])
+    trainer = Trainer(RefinerConfig(steps=1, threads=1), loaded, loaded, tmp_path, tmp_path / "r.onnx")
+    for name, value in load_refiner(run).mouth.state_dict().items():
+        assert torch.equal(trainer.net.state_dict()[name], value) and torch.equal(trainer.average.weights[name], value)
+    shipped = Path(__file__).parents[2] / "engines" / "weights"
+    assert read_weights(shipped / "refiner.onnx", "eyes").keys() == load_refiner(run).eyes.state_dict().keys()
+    for wrong in (shipped / "voice.onnx", shipped / "refiner.int8.onnx"):
+        with pytest.raises(BadInput, match="no refiner of this version in float32"):
+            read_weights(wrong, "mouth")
+    for wrong in (tmp_path / "absent.onnx", tmp_path / "identity.safetensors"):
+        with pytest.raises(BadInput, match="is no network"):
+            read_weights(wrong, "mouth")
 
 
 def test_int8_files_are_made_and_compared(run: Path, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
