@@ -10,8 +10,20 @@ import numpy as np
 from ..types import F32, U8
 from .fill import fill_background
 from .holes import fill_holes
+from .mesh import smoothstep
 
 STRANDS_PX = 640
+# A coarse mask is doubted in a picture of so many px, where it is unsure itself: between these two.
+DOUBTED_PX, UNSURE = 128, (0.04, 0.96)
+# Such a px is compared with every second one within NEAR_PX that is surely the person or surely not, and of those with
+# the few that are most like it. When the background's are closer by the first share of TAKEN it begins to be taken from
+# the person, by the second it is all taken. Colours that differ by less than NOISE (CIELAB) say nothing.
+NEAR_PX, BORDER_PX, ALIKE, TAKEN, NOISE = 20, 7, 4, (0.15, 0.45), 4.0
+# Hair before a background has a colour between both: up to the first share of its distance off that line, never beyond
+# the second.
+MIXED = (0.5, 0.7)
+# What does not hang on to the head, and is smaller than this share of it, is not the person.
+LOOSE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,49 @@ def guided_filter(guide: F32, target: F32, radius: int, epsilon: float) -> F32:
     return (mean(slope) * guide + mean(offset)).astype(np.float32)
 
 
+def doubt_mask(rgb: U8, mask: F32) -> F32:
+    """Take out of a coarse person mask (H, W) 0..1 what looks like the background around: a segmenter half believes
+    that a flag's stripe beside a cheek is skin."""
+    height, width = mask.shape
+    scale = DOUBTED_PX / max(height, width)
+    size = max(round(width * scale), 8), max(round(height * scale), 8)
+    small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.float32) / np.float32(255)
+    picture = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), np.float32)
+    cover = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.float32)
+    rows, columns = np.nonzero((cover > UNSURE[0]) & (cover < UNSURE[1]))
+    if len(rows) == 0:
+        return mask
+    y, x = np.mgrid[-NEAR_PX:NEAR_PX + 1:2, -NEAR_PX:NEAR_PX + 1:2]
+    within = y ** 2 + x ** 2 <= NEAR_PX ** 2
+    wide = np.pad(picture, ((NEAR_PX, NEAR_PX), (NEAR_PX, NEAR_PX), (0, 0)))
+    # Beyond the picture nothing is sure.
+    known = np.pad(cover, NEAR_PX, constant_values=0.5)
+    place = (rows + NEAR_PX)[:, None] + y[within], (columns + NEAR_PX)[:, None] + x[within]
+    away = np.sqrt(((wide[place] - picture[rows, columns][:, None]) ** 2).sum(2))
+    # At its own border the mask is not to be trusted even where it is sure.
+    inner = cv2.erode((known >= UNSURE[1]).astype(np.uint8), np.ones((BORDER_PX, BORDER_PX), np.uint8))
+    unlike = np.float32(1e3)
+    person, behind = (np.partition(np.where(sure[place], away, unlike), ALIKE, 1)[:, :ALIKE].mean(1)
+                      for sure in (np.asarray(inner) > 0, known <= UNSURE[0]))
+    closer = (person - behind) / (person + behind + NOISE)
+    comparable = np.maximum(person, behind) < 0.9 * unlike
+    taken = np.zeros_like(cover)
+    taken[rows, columns] = comparable * smoothstep((closer - TAKEN[0]) / (TAKEN[1] - TAKEN[0]))
+    less = cv2.resize(cv2.GaussianBlur(taken, (0, 0), 0.7), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.where(mask < UNSURE[1], mask * (1 - np.asarray(less, np.float32)), mask).astype(np.float32)
+
+
+def drop_loose(alpha: F32, head: U8) -> F32:
+    """Leave out of coverage `alpha` (H, W) the small parts that do not hang on to the head (H, W), not 0 inside it."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((alpha > 0.3).astype(np.uint8))
+    parts = np.asarray(labels, np.int32)
+    loose = np.asarray(stats, np.int32)[:, cv2.CC_STAT_AREA] <= LOOSE * np.count_nonzero(head)
+    loose[np.unique(parts[head > 0])] = loose[0] = False
+    # Together with their fringe, but without touching what is kept.
+    fringe = np.asarray(cv2.dilate(loose[parts].astype(np.uint8), np.ones((9, 9), np.uint8)))
+    return np.where((fringe > 0) & (loose[parts] | (parts == 0)), 0, alpha).astype(np.float32)
+
+
 def refine_mask(rgb: U8, mask: F32) -> F32:
     """Sharpen a soft (H, W) person mask 0..1 to the picture's edges."""
     guide = (cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY) / np.float32(255)).astype(np.float32)
@@ -51,15 +106,17 @@ def refine_mask(rgb: U8, mask: F32) -> F32:
     return (fine * fine * (3 - 2 * fine)).astype(np.float32)
 
 
-def catch_strands(rgb: U8, alpha: F32) -> F32:
+def catch_strands(rgb: U8, alpha: F32, eyes: float) -> F32:
     """Add to coverage `alpha` (H, W) the loose hair that a coarse mask leaves behind: what differs clearly from the
-    background around it, judged by how rough that background is."""
+    background around it, judged by how rough that background is. eyes: px from the top; below them a strand has to
+    have the colour of the person beside it as well, or the seam of a flag beside a cheek would be one."""
     height, width = alpha.shape
     if max(height, width) > STRANDS_PX:
         # Loose hair is wide enough to be found in a smaller picture, in a quarter of the time.
         size = (round(width * STRANDS_PX / max(height, width)), round(height * STRANDS_PX / max(height, width)))
         small, cover = (cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in (rgb, alpha))
-        found = catch_strands(np.asarray(small, dtype=np.uint8), np.asarray(cover, dtype=np.float32))
+        found = catch_strands(np.asarray(small, dtype=np.uint8), np.asarray(cover, dtype=np.float32),
+                              eyes * size[1] / height)
         hair = cv2.resize(found * (found > cover + 0.02), (width, height), interpolation=cv2.INTER_LINEAR)
         return np.maximum(alpha, hair).astype(np.float32)
     side = max(5, round(0.06 * max(rgb.shape[:2]))) | 1
@@ -77,12 +134,27 @@ def catch_strands(rgb: U8, alpha: F32) -> F32:
     different = np.abs(picture - cv2.GaussianBlur(picture, (0, 0), 2)).max(2)
     far = np.abs(picture - expected).max(2)
     strand = np.clip((np.minimum(different, far) - 4 * noise - 3) / 10, 0, 1) * near * (noise < 5)
+    lower = max(round(eyes), 0)
+    strand[lower:] *= _between(picture, expected, alpha, 2 * side + 1)[lower:]
     strand = cv2.GaussianBlur(np.asarray(cv2.dilate(strand.astype(np.float32), np.ones((3, 3), np.uint8))), (0, 0), 1)
     together = np.maximum(alpha, np.clip(strand * 1.3, 0, 1)).astype(np.float32)
     # Hair hangs on to the head.
     _, parts = cv2.connectedComponents((together > 0.15).astype(np.uint8))
     kept = np.isin(parts, np.unique(parts[alpha > 0.6]))
     return np.where(kept, together, alpha).astype(np.float32)
+
+
+def _between(picture: F32, background: F32, alpha: F32, reach: int) -> F32:
+    """Return (H, W) 1 where a colour is a mixture of the background and of the person around (within `reach` px), 0
+    where it is clearly something else."""
+    sure = (alpha > 0.9).astype(np.float32)[:, :, None]
+    size = (2 * reach + 1, 2 * reach + 1)
+    amount = np.asarray(cv2.blur(sure, size), np.float32)[:, :, None]
+    person = np.asarray(cv2.blur(picture * sure, size), np.float32) / np.maximum(amount, 1e-3)
+    along, away = person - background, picture - background
+    share = np.clip((along * away).sum(2) / np.maximum((along ** 2).sum(2), 1), 0, 1)[:, :, None]
+    off = np.linalg.norm(away - share * along, axis=2) / np.maximum(np.linalg.norm(away, axis=2), 1)
+    return smoothstep((MIXED[1] - off) / (MIXED[1] - MIXED[0])).astype(np.float32)
 
 
 def cut_out(rgb: U8, alpha: F32) -> Matte:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ..geometry import (
+    EYE_CORNERS,
     OVAL,
     HeadLocal,
     angle_deg,
@@ -25,7 +26,7 @@ from .far_side import FarSide, far_box, lay_far_side, prepare_far_side
 from .glasses import Rims, find_rims, stiffness
 from .lids import paint_out
 from .lip_line import LipLine, calm_lips, find_lip_line
-from .matte import Matte, catch_strands, cut_out, make_matte, refine_mask
+from .matte import Matte, catch_strands, cut_out, doubt_mask, drop_loose, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
 from .mouth import Mouth, prepare_mouth
 from .open_lips import Corners, is_open, paint_lips
@@ -229,4 +230,6 @@ def person_coverage(portrait: Portrait, x: int, y: int, crop: U8, landmarks: F32
     raw = segment_person(crop)
     if float(raw[head > 0].mean()) < 0.5:
         return np.ones((h, w), dtype=np.float32)
-    return np.maximum(catch_strands(crop, refine_mask(crop, raw)), head / np.float32(255)).astype(np.float32)
+    coverage = drop_loose(refine_mask(crop, doubt_mask(crop, raw)), head)
+    eyes = float(landmarks[np.ravel(EYE_CORNERS), 1].mean())
+    return np.maximum(catch_strands(crop, coverage, eyes), head / np.float32(255)).astype(np.float32)
