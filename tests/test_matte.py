@@ -49,6 +49,11 @@ def test_hair_in_doubt_stays(scene: tuple[U8, F32]):
     assert found.mean() > 0.48 and np.percentile(found, 10) > 0.49
 
 
+def test_a_mask_that_doubts_everything_is_left_alone(scene: tuple[U8, F32]):
+    mask = np.full((SIZE, SIZE), 0.5, np.float32)
+    np.testing.assert_array_equal(doubt_mask(scene[0], mask), mask)
+
+
 def test_nothing_in_doubt_nothing_changed(scene: tuple[U8, F32]):
     image, mask = scene
     np.testing.assert_array_equal(doubt_mask(image, mask), mask)

@@ -66,6 +66,17 @@ def doubt_mask(rgb: U8, mask: F32) -> F32:
     rows, columns = np.nonzero((cover > UNSURE[0]) & (cover < UNSURE[1]))
     if len(rows) == 0:
         return mask
+    taken = np.zeros_like(cover)
+    # Some at a time: a mask that is unsure everywhere would need hundreds of megabytes.
+    for some in np.array_split(np.stack([rows, columns]), len(rows) // 1000 + 1, axis=1):
+        taken[tuple(some)] = _like_background(picture, cover, *some)
+    less = cv2.resize(cv2.GaussianBlur(taken, (0, 0), 0.7), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.where(mask < UNSURE[1], mask * (1 - np.asarray(less, np.float32)), mask).astype(np.float32)
+
+
+def _like_background(picture: F32, cover: F32, rows: np.ndarray, columns: np.ndarray) -> F32:
+    """Return (N,) how clearly (0..1) px of a picture (H, W, 3) CIELAB look like the background near by, for coverage
+    (H, W) by the person."""
     y, x = np.mgrid[-NEAR_PX:NEAR_PX + 1:2, -NEAR_PX:NEAR_PX + 1:2]
     within = y ** 2 + x ** 2 <= NEAR_PX ** 2
     wide = np.pad(picture, ((NEAR_PX, NEAR_PX), (NEAR_PX, NEAR_PX), (0, 0)))
@@ -80,10 +91,7 @@ def doubt_mask(rgb: U8, mask: F32) -> F32:
                       for sure in (np.asarray(inner) > 0, known <= UNSURE[0]))
     closer = (person - behind) / (person + behind + NOISE)
     comparable = np.maximum(person, behind) < 0.9 * unlike
-    taken = np.zeros_like(cover)
-    taken[rows, columns] = comparable * smoothstep((closer - TAKEN[0]) / (TAKEN[1] - TAKEN[0]))
-    less = cv2.resize(cv2.GaussianBlur(taken, (0, 0), 0.7), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.where(mask < UNSURE[1], mask * (1 - np.asarray(less, np.float32)), mask).astype(np.float32)
+    return (comparable * smoothstep((closer - TAKEN[0]) / (TAKEN[1] - TAKEN[0]))).astype(np.float32)
 
 
 def drop_loose(alpha: F32, head: U8) -> F32:
