@@ -78,11 +78,12 @@ CONTACT = 0.035
 
 
 def soft_limit(value: float, limit: float) -> float:
-    """Return `value` unchanged up to 70 % of `limit`, then easing towards it (tanh), never beyond."""
+    """Return `value` unchanged up to 70 % of `limit` (0 or more), then easing towards it (tanh), never beyond."""
     knee = 0.7 * limit
     if abs(value) <= knee:
         return value
-    return math.copysign(knee + (limit - knee) * math.tanh((abs(value) - knee) / (limit - knee)), value)
+    room = max(limit - knee, 1e-9)
+    return math.copysign(knee + room * math.tanh((abs(value) - knee) / room), value)
 
 
 def aligned(shape: F32, neutral: F32) -> F32:

@@ -80,6 +80,7 @@ def test_soft_limits_are_smooth():
     slope = np.diff(y) / np.diff(x)
     assert slope[240] == pytest.approx(1) and np.abs(y).max() < 28 and slope.min() >= 0
     assert np.abs(np.diff(slope)).max() < 0.06
+    assert [abs(round(soft_limit(v, 0.0), 6)) for v in (-3.0, 0.0, 1e-12, 40.0)] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("gain", [0.3, 1.0, 1.8])

@@ -13,6 +13,7 @@ from .i18n import tr
 from .studio import Studio
 
 STRENGTH_STEP = 0.1
+REPEATING = ("stronger", "weaker", "undo", "redo")
 CHECKABLE = ("hold", "panic", "mirror", "record", "fullscreen")
 
 
@@ -35,6 +36,8 @@ class Actions(QObject):
         for hotkey in HOTKEYS:
             action = QAction(window)
             action.setCheckable(hotkey.name in CHECKABLE)
+            # A key that is held down is one press: twice is panic, and no panic.
+            action.setAutoRepeat(hotkey.name in REPEATING)
             number = hotkey.name.removeprefix("portrait")
             verb = verbs.get(hotkey.name) or (lambda number=number: studio.choose_index(int(number)))
             action.triggered.connect(lambda _=False, verb=verb: (verb(), self.sync()))

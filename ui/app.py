@@ -122,7 +122,7 @@ def _play(app: QApplication, studio: Studio, window: QWidget) -> int:
     litter = Litter()
     try:
         # Called in a thread of its own: at once, also while the window is busy.
-        with panic_signals(lambda on: studio.session is not None and studio.session.panic(on)):
+        with panic_signals(studio.panic_now):
             return app.exec()
     finally:
         litter.stop()

@@ -180,12 +180,12 @@ class Desk(QObject):
     @property
     def held(self) -> bool:
         """Whether the portrait is frozen."""
-        return self.session is not None and self.session.held
+        return self._runner.held
 
     @property
     def panicking(self) -> bool:
         """Whether only the still portrait goes out."""
-        return self.session is not None and self.session.panicking
+        return self._runner.panicking
 
     @property
     def recording(self) -> bool:

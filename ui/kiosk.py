@@ -65,6 +65,8 @@ class Kiosk(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()
+        if event.isAutoRepeat():
+            return
         if key in (Qt.Key.Key_Right, Qt.Key.Key_Space):
             self.step(1)
         elif key == Qt.Key.Key_Left:

@@ -15,7 +15,7 @@ from .consent import Consents, Refused
 from .i18n import say, tr
 from .jobs import Jobs
 from .shelf import Shelf
-from .show import Driver, Wardrobe, begin, fetch_models, find_driver, open_driver
+from .show import Driver, Wardrobe, Wish, begin, fetch_models, find_driver, open_driver
 from .tuning import Tuning
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Runner(QObject):
         self._actor: Actor | None = None
         self._rate_hz = 0.0
         self._starting = self.closing = False
+        self._wish = Wish()
         self._refit = QTimer(self, singleShot=True, interval=REFIT_MS)
         self._refit.timeout.connect(self._fit_again)
         tuning.changed.connect(self._apply)
@@ -72,10 +73,38 @@ class Runner(QObject):
 
     def start(self) -> None:
         """Begin the show, or let the portrait follow again."""
-        if self.running and self.session is not None:
-            self.session.follow(True)
-        elif not self._starting:
+        self.follow(True)
+        if not self.running and not self._starting:
             self._begin()
+
+    def follow(self, on: bool) -> None:
+        """Let the portrait follow, or release the camera; a session that begins later does so too."""
+        self._wish.following = on
+        if self.session is not None:
+            self.session.follow(on)
+
+    def hold(self, on: bool) -> None:
+        """Freeze the portrait, or let it move; a session that begins later does so too."""
+        self._wish.held = on
+        if self.session is not None:
+            self.session.hold(on)
+
+    def panic(self, on: bool) -> None:
+        """Show the still portrait only, or let it move; a session that begins later does so too. From any thread."""
+        self._wish.panicking = on
+        session = self.session
+        if session is not None:
+            session.panic(on)
+
+    @property
+    def panicking(self) -> bool:
+        """Whether only the still portrait goes out, or would."""
+        return self._wish.panicking if self.session is None else self.session.panicking
+
+    @property
+    def held(self) -> bool:
+        """Whether the portrait is frozen, or would be."""
+        return self._wish.held if self.session is None else self.session.held
 
     def stop(self) -> None:
         """End the session; the library and the settings stay."""
@@ -160,7 +189,7 @@ class Runner(QObject):
                 self._stop(old)
             fetch_models(self._jobs.progress)
             actor = self._wardrobe.get(entry, settings)
-            session = begin(actor, driver, settings)
+            session = begin(actor, driver, settings, self._wish)
             self._open.add(session)
             if self.closing:
                 self._stop(session)
@@ -175,6 +204,8 @@ class Runner(QObject):
                actor: Actor) -> None:
         self._starting = False
         self.session, self._actor, self._rate_hz = session, actor, settings.output.rate_hz
+        # What was asked for while it began; it has no outputs yet.
+        self._wish.fulfil(session, settings)
         if old is not None:
             self.ended.emit(old)
         self._plays(entry)
@@ -291,7 +322,7 @@ class Runner(QObject):
             session.set_camera(*open_driver(driver, settings))
 
         def swapped(_: Any) -> None:
-            session.follow(not self._tuning.settings.voice.alone)
+            session.follow(self._wish.following and not self._tuning.settings.voice.alone)
 
         self._jobs.submit(swap, swapped, soon=True)
 

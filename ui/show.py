@@ -84,13 +84,29 @@ def fetch_models(progress: Progress) -> None:
         ensure_model(spec, progress)
 
 
-def begin(actor: Actor, driver: Driver, settings: Settings) -> Session:
+@dataclass(slots=True)
+class Wish:
+    """What the user has asked for, which outlives the session: the still portrait only, a frozen one, a camera."""
+
+    panicking: bool = False
+    held: bool = False
+    following: bool = True
+
+    def fulfil(self, session: Session, settings: Settings) -> None:
+        """Make a session do so."""
+        if session.panicking != self.panicking:
+            session.panic(self.panicking)
+        session.hold(self.held)
+        session.follow(self.following and not settings.voice.alone)
+
+
+def begin(actor: Actor, driver: Driver, settings: Settings, wish: Wish) -> Session:
     """Return a running session without outputs; the preview shows what would go out. Raises DidliveError."""
     from didlive.session import Session
 
     camera, tracker = open_driver(driver, settings)
     session = Session(settings, camera, tracker, actor)
-    session.follow(not settings.voice.alone)
+    wish.fulfil(session, settings)
     session.start()
     return session
 

@@ -224,22 +224,23 @@ class Studio(Workbench):
         """Follow the performer; off: the camera is released and the portrait idles."""
         if not on:
             self._call_off()
-        if self.session is not None:
-            self.session.follow(on)
-            self._tick()
+        self._runner.follow(on)
+        self._tick()
 
     def hold(self, on: bool) -> None:
         """Freeze the portrait, or let it move again."""
-        if self.session is not None:
-            self.session.hold(on)
-            self._tick()
+        self._runner.hold(on)
+        self._tick()
 
     def panic(self, on: bool) -> None:
         """Show the still portrait on every output, now and until released."""
         self._call_off()
-        if self.session is not None:
-            self.session.panic(on)
-            self._tick()
+        self._runner.panic(on)
+        self._tick()
+
+    def panic_now(self, on: bool) -> None:
+        """The same from any thread, without a word to the window, which looks by itself."""
+        self._runner.panic(on)
 
     def record(self, on: bool) -> None:
         """Record what goes out, or finish the recording."""

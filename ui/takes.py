@@ -93,6 +93,8 @@ class Takes(QObject):
         self.pictures = folder_of(QStandardPaths.StandardLocation.PicturesLocation)
         self.recordings: tuple[Path, ...] = ()
         self._now: Running | None = None
+        # Asked for, but not there yet: a second click is not a second recording.
+        self._beginning = False
         # What is not written yet; at the end of the program no job may be left to do it.
         self._files: set[QueuedSink] = set()
         self._takes: set[TakeWriter] = set()
@@ -125,15 +127,20 @@ class Takes(QObject):
 
     def begin(self, session: Session, settings: Settings) -> None:
         """Start a recording of what goes out."""
-        if self.recording:
+        if self.recording or self._beginning:
             return
+        self._beginning = True
 
         def started(made: Running) -> None:
-            self._now = made
+            self._beginning, self._now = False, made
             self.message.emit("info", made.told)
             self.changed.emit()
 
-        self._jobs.submit(lambda: self._start(session, settings), started, soon=True)
+        def not_started(error: DidliveError) -> None:
+            self._beginning = False
+            self.message.emit("error", str(error))
+
+        self._jobs.submit(lambda: self._start(session, settings), started, failed=not_started, soon=True)
 
     def _start(self, session: Session, settings: Settings) -> Running:
         from didlive.credentials import KINDS as SIGNED

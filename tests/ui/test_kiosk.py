@@ -11,7 +11,8 @@ import pytest
 pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 
 from PIL import Image
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QKeyEvent
 
 from didlive.demo import demo_portrait
 from didlive.errors import BadInput
@@ -97,6 +98,11 @@ def test_escape_twice_ends_it(qtbot, kiosk: tuple[Studio, Kiosk], until: Until):
     studio, window = kiosk
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     assert window.label.text() == "Press Esc again to quit"
+    # A key that is held down is one press.
+    held = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier, "", True)
+    for _ in range(5):
+        window.keyPressEvent(held)
+    assert window.isVisible()
     with qtbot.waitSignal(studio.closed, timeout=60_000):
         qtbot.keyClick(window, Qt.Key.Key_Escape)
     until(lambda: not window.isVisible())
