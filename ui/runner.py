@@ -92,8 +92,8 @@ class Runner(QObject):
     def panic(self, on: bool) -> None:
         """Show the still portrait only, or let it move; a session that begins later does so too. From any thread."""
         self._wish.panicking = on
-        session = self.session
-        if session is not None:
+        # One that is about to be replaced still sends out.
+        for session in tuple(self._open):
             session.panic(on)
 
     @property

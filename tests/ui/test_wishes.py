@@ -44,6 +44,16 @@ def test_panic_outlives_the_session(show: Studio, until: Until):
     assert not show.panicking and not begin_anew(show, until).panicking
 
 
+def test_panic_reaches_a_session_that_is_about_to_be_replaced(show: Studio, until: Until):
+    before = running(show)
+    show.change("output.size", "192x192")
+    until(lambda: show.session is not before)
+    show.panic(True)
+    assert before.panicking or before.over
+    until(lambda: show.session is not None and show.session is not before)
+    assert running(show).panicking
+
+
 def test_hold_and_a_camera_that_is_off_outlive_the_session(show: Studio, until: Until):
     show.hold(True)
     show.follow(False)
