@@ -134,13 +134,19 @@ def matrices(pose: Pose) -> tuple[F32, F32, F32, F32]:
     return pose.mouth(), pose.eye(0), pose.eye(1), pose.face()
 
 
+def corners_of(matrix: F32, region: Region) -> F32:
+    """Return (2, 4), x and y px of the picture in which the corners of a crop lie."""
+    w, h = region.width, region.height
+    return matrix[:, :2] @ np.array([[0, w, 0, w], [0, 0, h, h]], np.float32) + matrix[:, 2:]
+
+
 def take(image: U8, matrix: F32, region: Region) -> U8:
     """Cut a crop out of `image` (H, W, 3); a much larger picture is smoothed first so that nothing aliases."""
     zoom = float(np.linalg.norm(matrix[:, 0]))
     h, w = region.height, region.width
     if zoom > 1.5:
         # Only the part that is needed: smoothing a whole large picture would cost more than all the rest.
-        corners = matrix[:, :2] @ np.array([[0, w, 0, w], [0, 0, h, h]], np.float32) + matrix[:, 2:]
+        corners = corners_of(matrix, region)
         low = np.maximum(np.floor(corners.min(1)).astype(int) - 4, 0)
         high = np.minimum(np.ceil(corners.max(1)).astype(int) + 5, [image.shape[1], image.shape[0]])
         if (high > low + 1).all():

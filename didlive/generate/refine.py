@@ -13,7 +13,19 @@ import numpy as np
 from engines import Engine, EngineFailed, open_engine
 
 from ..types import F32, U8, Drive, Patch, Portrait
-from .canonical import EYE, FACE, MOUTH, Reference, Region, Views, make_reference, pose_of, still_pose, views
+from .canonical import (
+    EYE,
+    FACE,
+    MOUTH,
+    Reference,
+    Region,
+    Views,
+    corners_of,
+    make_reference,
+    pose_of,
+    still_pose,
+    views,
+)
 from .mouth import Mouth
 from .raster import Box, add_residual, lay
 from .warp import WarpGenerator, WarpSource
@@ -133,8 +145,7 @@ def paste(image: U8, seen: Views, gates: list[float], drawn: dict[str, F32]) -> 
 
 def _box(matrix: F32, region: Region, within: Box) -> Box:
     """Return the rows and columns of a picture that a crop can touch, inside those given."""
-    corners = np.array([[0, region.width, 0, region.width], [0, 0, region.height, region.height]], np.float32)
-    x, y = matrix[:, :2] @ corners + matrix[:, 2:]
+    x, y = corners_of(matrix, region)
 
     def side(at: F32, limit: slice) -> slice:
         return slice(min(max(math.floor(at.min()), limit.start), limit.stop),
