@@ -8,13 +8,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 
 from didlive.actor import prepare_actor
 from didlive.demo import demo_portrait
 from didlive.errors import BadInput
-from didlive.geometry import from_euler_deg, head_local, head_rotation, portrait_landmarks
-from didlive.portrait import BACKDROP, check_portrait, flattened, load_image, load_portrait, readiness, scaled
+from didlive.geometry import euler_deg, from_euler_deg, head_local, head_rotation, portrait_landmarks
+from didlive.portrait import (
+    BACKDROP,
+    check_portrait,
+    find_faces,
+    flattened,
+    load_image,
+    load_portrait,
+    readiness,
+    scaled,
+)
 from didlive.settings import OutputSettings, Settings
 from didlive.types import Drive, Portrait, Presence, Stamp
 
@@ -74,13 +84,30 @@ def test_a_leaning_head_is_noticed(portrait: Portrait):
     assert not any("leans" in note for note in readiness(portrait.face, portrait.image.shape[1]))
 
 
-@pytest.mark.parametrize(("turns", "why"), [(1, "lie"), (2, "upside down"), (3, "lie")])
+@pytest.mark.parametrize(("turns", "told"), [
+    (1, r"rotate the picture clockwise|turned counter-clockwise: rotate it"),
+    (2, "upside down: rotate it"),
+    (3, r"rotate the picture counter-clockwise|turned clockwise: rotate it")])
 def test_a_picture_that_lies_on_its_side_or_its_head_is_refused(portrait: Portrait, tmp_path: Path, turns: int,
-                                                                 why: str):
+                                                                 told: str):
     Image.fromarray(np.rot90(portrait.image, turns)).save(tmp_path / "turned.png")
-    told = r"rotate the picture|turned (counter-)?clockwise\)?: rotate it" if why == "lie" else "upside down: rotate it"
     with pytest.raises(BadInput, match=told):
         load_portrait(tmp_path / "turned.png")
+
+
+def test_an_upright_mesh_laid_into_a_face_that_stands_on_its_head_is_noticed(tmp_path: Path):
+    picture = np.ascontiguousarray(skimage.data.astronaut()[::-1, ::-1])
+    assert abs(euler_deg(head_rotation(find_faces(picture)[0]))[2]) < 60, "the tracker sees nothing wrong here"
+    Image.fromarray(picture).save(tmp_path / "over.png")
+    with pytest.raises(BadInput, match="upside down: rotate it"):
+        load_portrait(tmp_path / "over.png")
+
+
+def test_a_face_that_cannot_be_seen_is_refused(portrait: Portrait, tmp_path: Path):
+    clear = np.dstack([portrait.image, np.zeros(portrait.image.shape[:2], np.uint8)])
+    Image.fromarray(clear).save(tmp_path / "clear.png")
+    with pytest.raises(BadInput, match="the face is transparent; use a picture where it is opaque"):
+        load_portrait(tmp_path / "clear.png")
 
 
 def test_a_head_at_the_border_is_noticed(portrait: Portrait, tmp_path: Path):

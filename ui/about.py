@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 
 from didlive import __version__
 
-from .i18n import tr
+from .i18n import say, tr
 
 if TYPE_CHECKING:
     from didlive.doctor import Report
@@ -137,7 +137,7 @@ class DoctorDialog(QDialog):
         # What is missing comes first.
         for check in sorted(report.checks, key=lambda check: check.ok):
             sign = "✓" if check.ok else "✗" if check.needed else "–"
-            row = [f"{sign}  {check.name}", check.detail, "" if check.ok else check.fix]
+            row = [f"{sign}  {say(check.name)}", say(check.detail), "" if check.ok else say(check.fix)]
             item = QTreeWidgetItem(self.table, row)
             for column, text in enumerate(row):
                 item.setToolTip(column, text)

@@ -13,7 +13,7 @@ from didlive.settings import Settings
 from didlive.types import U8
 
 from .consent import Consents
-from .i18n import tr
+from .i18n import shortened, tr
 from .jobs import Jobs
 from .runner import Runner
 from .sending import Sending
@@ -163,7 +163,7 @@ class Desk(QObject):
             address = driver.spec.partition(":")[2]
             return tr("the phone at {address}", address=address) if address else tr("a phone at this computer")
         if driver.name:
-            return driver.name
+            return shortened(driver.name)
         return tr("the built-in motion (no camera found)") if driver.missing else tr("the built-in motion")
 
     @property

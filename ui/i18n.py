@@ -40,6 +40,12 @@ def capital(text: str) -> str:
     return text if "://" in first or "." in first[:-1] else text[:1].upper() + text[1:]
 
 
+def shortened(name: str, most: int = 36) -> str:
+    """Return a file's name with its middle left out where it is too long: it cannot be broken into lines."""
+    half = most // 2
+    return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
+
+
 def resolve(language: str) -> str:
     """Return the language that `system`, a locale or a language's name stands for; English where there is none."""
     name = QLocale.system().name() if language == "system" else language

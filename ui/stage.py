@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
@@ -19,7 +19,9 @@ from .studio import Studio
 from .theme import DARK, Colors
 
 BUTTONS = ("toggle", "recalibrate", "hold", "panic", "snapshot", "record")
-COUNTDOWN_PX, LEAST_PX, WORDS_PX = 112, 160, 150
+COUNTDOWN_PX, LEAST_PX, WORDS_PX, GAP_PX = 112, 160, 150, 16
+# With numbers as wide as they get the mesh stays or goes for good: they change with every frame.
+ROOMY_PX = 430
 # A longer line would make the window wider than a small screen.
 PROVIDER_CHARS = 32
 
@@ -86,6 +88,7 @@ class Strip(QFrame):
             label.setWordWrap(True)
             label.setMinimumWidth(WORDS_PX)
         self.look.held.connect(self._show_camera)
+        self._camera = False
         first = QHBoxLayout()
         first.setSpacing(8)
         first.addWidget(self.dot)
@@ -98,11 +101,25 @@ class Strip(QFrame):
         middle.addStretch(1)
         middle.addWidget(self.look, 0, Qt.AlignmentFlag.AlignLeft)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(16, 16, 16, 16)
-        layout.setSpacing(16)
+        layout.setContentsMargins(GAP_PX, GAP_PX, GAP_PX, GAP_PX)
+        layout.setSpacing(GAP_PX)
         layout.addWidget(self.inset, 0, Qt.AlignmentFlag.AlignTop)
         layout.addLayout(middle, 1)
         layout.addWidget(self.metrics, 0, Qt.AlignmentFlag.AlignTop)
+
+    def minimumSizeHint(self) -> QSize:
+        """The mesh goes where there is no room for it."""
+        beside = self.metrics.sizeHint().width() + WORDS_PX + 3 * GAP_PX
+        return QSize(beside, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        roomy = self.width() >= self.inset.width() + GAP_PX + max(self.minimumSizeHint().width(), ROOMY_PX)
+        self.inset.setVisible(roomy)
+        self.look.setVisible(roomy and self._camera)
 
     def tell(self, stats: Stats | None, colors: Colors) -> None:
         """Show how the show stands."""
@@ -114,7 +131,8 @@ class Strip(QFrame):
         session = self._studio.session
         self.state.setAccessibleDescription(reason)
         self.driving.setText(tr("Driven by {name}", name=self._studio.driving))
-        self.look.setVisible(self._studio.has_camera)
+        self._camera = self._studio.has_camera
+        self._make_room()
         if stats is None or session is None:
             self.metrics.setText(tr("No show runs"))
             return

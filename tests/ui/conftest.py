@@ -13,7 +13,7 @@ pytest.importorskip("PySide6.QtWidgets", exc_type=ImportError)
 from PySide6.QtWidgets import QApplication
 
 from didlive.profiles import Store
-from ui import i18n
+from ui import i18n, theme
 from ui.studio import Studio
 
 LONG_MS = 60_000
@@ -52,6 +52,18 @@ def language() -> Iterator[Callable[[str], None]]:
 
     yield switch
     i18n.set_language("en")
+
+
+@pytest.fixture
+def themed(qapp: QApplication) -> Iterator[None]:
+    """The window's own style; its paddings take room."""
+    style, palette = qapp.style().objectName(), qapp.palette()
+    qapp.setStyle("Fusion")
+    theme.apply(qapp, "dark")
+    yield
+    qapp.setStyleSheet("")
+    qapp.setPalette(palette)
+    qapp.setStyle(style)
 
 
 @pytest.fixture

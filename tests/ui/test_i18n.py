@@ -15,6 +15,7 @@ from PySide6.QtCore import QEvent, QTranslator
 from PySide6.QtWidgets import QLabel
 
 import ui
+from didlive.doctor import examine
 from didlive.profiles import PRESETS
 from ui.catalogue import HOLE, Sentences, compile_catalogue, load_catalogue
 from ui.hotkeys import HOTKEYS
@@ -105,6 +106,17 @@ def test_sentences_that_were_put_together_elsewhere():
 ])
 def test_what_can_go_wrong_is_said_in_chinese(english: str, chinese: str):
     assert Sentences(CHINESE).find(english).startswith(chinese)
+
+
+def test_what_is_on_this_computer_is_told_in_chinese():
+    find = Sentences(CHINESE).find
+    assert find("refined warp, ONNX Runtime CPU, int8, 1 thread") == "细化变形，ONNX Runtime CPU，int8 （1 个线程）"
+    assert find("not installed (only the window needs it)") == "未安装（只有窗口需要它）"
+    assert find("no NVIDIA card can be used: there is no NVIDIA driver, or it is older than r580").endswith("低于 r580")
+    names = {check.name for check in examine().checks}
+    left = {name for name in names if find(name) == name}
+    # Names of programs and packages are the same in every language.
+    assert names - left and all(re.fullmatch(r"[\w-]+", name) for name in left), left
 
 
 def test_two_ways_to_a_virtual_camera_are_told_in_chinese():

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton, QScrollArea
 from showing import shown
 
 from didlive.calibration import STEPS, Performer
@@ -18,6 +18,7 @@ from didlive.types import Face
 from ui.panels.camera import FILE, CameraPanel
 from ui.panels.faces import POSES, FaceHint
 from ui.panels.wizard import RangeDialog
+from ui.show import Driver
 from ui.studio import Studio
 
 CAMERAS = (CameraChoice(0, "Front", "/dev/video0", 200), CameraChoice(2, "", "/dev/video2", 200))
@@ -56,6 +57,17 @@ def test_cameras_come_and_go(panel: CameraPanel, studio: Studio):
     assert "plug one in" not in panel.driving.text()
     plug_in(studio, CAMERAS[1])
     assert panel.cameras.findText("Front") < 0 and panel.cameras.currentData() == ""
+
+
+def test_a_long_name_does_not_widen_the_panel(panel: CameraPanel, studio: Studio, monkeypatch: pytest.MonkeyPatch):
+    inside = panel.findChild(QScrollArea).widget()
+    before = inside.minimumSizeHint().width()
+    monkeypatch.setattr(studio._runner, "driver", Driver("0", f"<b>{'very_long_' * 9}</b>.mp4"))
+    plug_in(studio)
+    told = panel.driving.text()
+    assert told.startswith("Driven by <b>very_long") and "…" in told and "</b>.mp4" in told
+    assert panel.driving.textFormat() == Qt.TextFormat.PlainText, "a file's name is no HTML"
+    assert inside.minimumSizeHint().width() == before
 
 
 def test_a_camera_is_chosen_by_its_name_or_index(panel: CameraPanel, studio: Studio):

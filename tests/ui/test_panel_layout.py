@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSlider,
     QAbstractSpinBox,
-    QApplication,
     QCheckBox,
     QComboBox,
     QLabel,
@@ -22,7 +19,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ui import theme
 from ui.panels.camera import CameraPanel
 from ui.panels.library import LibraryPanel
 from ui.panels.motion import MotionPanel
@@ -58,18 +54,6 @@ def room(widget: QWidget) -> int:
         # The arrow and the frame take about 36 px.
         return widget.fontMetrics().horizontalAdvance(widget.currentText()) + 36
     return widget.sizeHint().width()
-
-
-@pytest.fixture
-def themed(qapp: QApplication) -> Iterator[None]:
-    """The window's own style; its paddings take room."""
-    style, palette = qapp.style().objectName(), qapp.palette()
-    qapp.setStyle("Fusion")
-    theme.apply(qapp, "dark")
-    yield
-    qapp.setStyleSheet("")
-    qapp.setPalette(palette)
-    qapp.setStyle(style)
 
 
 @pytest.mark.parametrize("name", ["en", "zh_CN"])

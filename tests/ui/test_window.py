@@ -33,6 +33,8 @@ Until = Callable[[Callable[[], object]], None]
 
 def make_window(qtbot, studio: Studio, folder: Path) -> MainWindow:
     made = MainWindow(studio, QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat))
+    # The screen of tests is small.
+    made.resize(1280, 800)
     made.show()
     qtbot.waitExposed(made)
     made.activateWindow()
@@ -97,6 +99,19 @@ def test_the_state_can_be_read_in_the_smallest_window(qtbot, show: Studio, until
     assert strip.state.width() >= strip.state.fontMetrics().horizontalAdvance(strip.state.text())
     assert strip.driving.height() >= strip.driving.heightForWidth(strip.driving.width())
     strip.inset.stop()
+
+
+def test_the_window_fits_a_small_screen(themed, window: MainWindow, until: Until, language: Callable[[str], None]):
+    """1600 x 1000 px at one and a half times the size."""
+    strip = window.stage.strip
+    for name in ("en", "zh_CN"):
+        language(name)
+        window.resize(1067, 667)
+        until(lambda: window.width() == 1067)
+        assert window.minimumSizeHint().width() <= 1067 and window.minimumSizeHint().height() <= 667
+        until(lambda: not strip.inset.isVisible())
+        window.resize(1400, 800)
+        until(lambda: strip.inset.isVisible())
 
 
 def test_keys_reach_the_show(qtbot, window: MainWindow, show: Studio, until: Until):

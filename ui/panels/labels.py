@@ -71,14 +71,14 @@ LABELS = {
 }
 
 CHOICES: dict[str, dict[str, str]] = {
-    "output.record_as": {"mp4": "MP4, video", "webm": "WebM, may be transparent", "gif": "GIF, up to 20 s",
+    "output.record_as": {"mp4": "MP4, video", "webm": "WebM, may be transparent, not signed", "gif": "GIF, up to 20 s",
                          "webp": "Animated WebP, up to 60 s"},
     "output.encoder": {"auto": "The graphics card, where it can", "processor": "The processor"},
     "motion_out.protocol": {"vmc": "VMC (OSC)", "vtube": "VTube Studio"},
     "motion.blink": {"performer": "As I blink", "automatic": "By itself", "open": "Eyes stay open"},
     "motion.region": {"all": "Everything", "expression": "Face only", "pose": "Head only", "mouth": "Mouth only",
                       "eyes": "Eyes only"},
-    "output.kind": {"auto": "Photo or drawing: find out", "photo": "A photo or painting",
+    "output.kind": {"auto": "Photo or drawing?", "photo": "A photo or painting",
                     "drawn": "Drawn, as in anime"},
     "output.framing": {"head": "Head", "bust": "Head and shoulders", "full": "Whole picture"},
     "output.background": {"picture": "As in the portrait", "blur": "Blurred", "color": "One colour",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from didlive.settings import Settings
     from ui.studio import Studio
 
-WIDTH_PX = 340
+WIDTH_PX, WORDS_PX = 340, 150
 MARGIN = 12
 
 
@@ -33,6 +33,9 @@ def note(text: str = "", *, quiet: bool = True) -> QLabel:
     """Return a label that wraps; a quiet one steps back behind the controls."""
     made = QLabel(text)
     made.setWordWrap(True)
+    # A long word, such as a file's name, must not widen the panel.
+    made.setMinimumWidth(WORDS_PX)
+    made.setTextFormat(Qt.TextFormat.PlainText)
     made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     if quiet:
