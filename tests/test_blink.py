@@ -15,6 +15,7 @@ from PIL import Image
 
 from didlive.actor import watching
 from didlive.demo import demo_portrait
+from didlive.generate import lids
 from didlive.generate.eyes import _under_lashes, prepare_eye
 from didlive.generate.lids import edge_above, paint_out
 from didlive.generate.raster import polygon_mask
@@ -184,4 +185,52 @@ def test_a_painted_lid_has_the_grain_of_the_skin():
     assert 0.3 * grain(grainy) < grain(paint_out(grainy, landmarks, None)) < grain(grainy)
     flat = np.full_like(grainy, 150)
     # What little there is is the shape of the lid.
-    assert grain(paint_out(flat, landmarks, None)) < 2
+    assert grain(paint_out(flat, landmarks, None)) < 2.5
+
+
+def test_skin_that_shines_gives_no_pale_lid(portrait: Portrait):
+    """Light mirrored below the eyes is not the colour of the lids; it stays where skin has hardly a colour."""
+    landmarks = portrait.face.landmarks
+    skin = np.array((187, 116, 48))
+    image = np.empty_like(portrait.image)
+    for colour, shine in ((skin, (234, 185, 150)), (np.array((150, 148, 146)), (220, 220, 220))):
+        image[:] = colour
+        for ring in EYE_RINGS:
+            width = distance(landmarks[:, :2], int(ring[0]), int(ring[8]))
+            x, y = landmarks[ring[12], :2].astype(int)
+            reach = round(0.6 * width)
+            image[y:y + reach, x - reach:x + reach] = shine
+        painted = paint_out(image, landmarks, None).astype(float)
+        for ring in EYE_RINGS:
+            x, y = landmarks[ring[4], :2].astype(int)
+            lid = painted[y - 1:y + 2, x - 1:x + 2].mean((0, 1))
+            if colour is skin:
+                assert 1 - lid.min() / lid.max() > 0.6 * (1 - skin.min() / skin.max()) and lid.max() > 0.75 * skin.max()
+            else:
+                assert lid.min() > 0.8 * 220
+
+
+def test_make_up_beside_the_eye_goes_on_into_the_lid(portrait: Portrait, monkeypatch: pytest.MonkeyPatch):
+    """Painted lids end at no straight edge."""
+    landmarks = portrait.face.landmarks
+    image = np.full_like(portrait.image, 180)
+    for ring in EYE_RINGS:
+        width = distance(landmarks[:, :2], int(ring[0]), int(ring[8]))
+        for corner, way in ((ring[0], -1), (ring[8], 1)):
+            x, y = landmarks[corner, :2].astype(int)
+            low, high = sorted((x, x + way * round(0.3 * width)))
+            image[y - round(0.3 * width):y + 3, low:high] = 40
+
+    def steepest() -> list[float]:
+        painted, found = paint_out(image, landmarks, None).astype(float), []
+        for ring in EYE_RINGS:
+            width = distance(landmarks[:, :2], int(ring[0]), int(ring[8]))
+            x0, x1 = landmarks[ring, 0].min() - 0.2 * width, landmarks[ring, 0].max() + 0.2 * width
+            row = painted[int(landmarks[ring[4], 1]), int(x0):int(x1), 0]
+            assert row.min() < 60 and row.max() > 140, "from make-up to skin"
+            found.append(float(np.abs(np.diff(row)).max()))
+        return found
+
+    soft = steepest()
+    monkeypatch.setattr(lids, "_beside", lambda *_: np.float32(0))
+    assert all(now < 0.9 * before for now, before in zip(soft, steepest(), strict=True))

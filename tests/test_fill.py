@@ -34,6 +34,18 @@ def test_stripes_go_on_behind_a_head():
     assert wrong < 0.5 * np.abs(fill_holes(picture, known) - picture)[seen].mean()
 
 
+def test_leaves_go_on_as_leaves():
+    """Where nothing fits because everything is disorder, a blurred band around the head is what is seen."""
+    rng = np.random.default_rng(3)
+    leaves = np.kron(rng.uniform(0, 1, (50, 50)) > 0.5, np.ones((4, 4)))[:, :, None] * np.array([120, 200, 60])
+    picture, known = leaves.astype(np.float32), head()
+    filled = fill_background(picture * known[:, :, None], known)
+    yy, xx = np.mgrid[0:200, 0:200] - 100
+    seen = (known == 0) & (np.hypot(yy, xx) > 32)
+    assert filled[seen].std(0).mean() > 0.5 * picture[seen].std(0).mean()
+    assert fill_holes(picture, known)[seen].std(0).mean() < 0.4 * picture[seen].std(0).mean()
+
+
 def test_the_same_picture_is_filled_in_the_same_way():
     picture, known = shelves(120), head(120)
     assert np.array_equal(fill_background(picture, known), fill_background(picture, known))

@@ -17,6 +17,8 @@ LEVELS = ((32, 8), (64, 5), (128, 2))
 FINEST_PX, REACH = 512, 0.15
 # Where patches miss what is known around the hole by so many levels they are trusted, and not at all any more.
 TRUSTED, DOUBTED = 12.0, 40.0
+# Where the picture itself differs by more than this within a patch (standard deviation, levels), so much more.
+CALM = 12.0
 # Fewer patches than this have nothing to tell.
 FEWEST = 40
 # What lies inside of the hole counts less, per px, but so much at least: what is known decides.
@@ -83,7 +85,18 @@ def _complete(image: F32, gap: np.ndarray, wanted: np.ndarray, usable: np.ndarra
         mended = np.where((gap & heard)[:, :, None], voted + step, mended).astype(np.float32)
     rim = (wanted & ~gap).astype(np.float32)
     missed = np.sqrt(cost / (3 * (2 * RADIUS + 1) ** 2)) * rim
+    # Among leaves and pebbles nothing fits, and nobody sees it.
+    missed /= np.maximum(_contrast(image, (~gap).astype(np.float32)) / CALM, 1)
     return mended, fill_holes(missed[:, :, None].astype(np.float32), rim)[:, :, 0]
+
+
+def _contrast(image: F32, known: F32) -> F32:
+    """Return (H, W), how much (H, W, 3) differs within a patch where it is `known` (H, W): standard deviation."""
+    side = (2 * RADIUS + 1, 2 * RADIUS + 1)
+    share = np.maximum(cv2.boxFilter(known, -1, side), 1e-3)[:, :, None]
+    mean = cv2.boxFilter(image * known[:, :, None], -1, side) / share
+    square = cv2.boxFilter(image * image * known[:, :, None], -1, side) / share
+    return np.sqrt(np.maximum(square - mean * mean, 0).mean(2)).astype(np.float32)
 
 
 def _centres(gap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -26,8 +26,9 @@ RIM = 0.1
 # and how much the tint of that may differ (73 pairs of open and shut eyes of 18 clips; how dark the fold is while the
 # eye is open says nothing about the shut lid).
 LID_LIGHT, LID_HUE, FOLD_LIGHT, FOLD_TINT = 0.9, 0.2, 0.52, 0.08
-# How light the fold of a lid behind glasses is against the skin below.
-FOLD_FRAMED = 0.85
+# How light the fold of a lid behind glasses is against the skin below, and under a brow that is so near above the eye
+# (eye widths; from the second on it does not matter): what is dark there is the brow.
+FOLD_FRAMED, BROW_NEAR = 0.85, (0.28, 0.36)
 # Lids have the grain of the skin that begins so far below the eye (eye widths), this share of it, up to so many levels.
 GRAIN_FROM, GRAIN, GRAIN_MOST = 0.2, 0.7, 14.0
 # Lids turn away from the light towards the corners of the eye: by how much they are darker there, and from where on, in
@@ -35,22 +36,54 @@ GRAIN_FROM, GRAIN, GRAIN_MOST = 0.2, 0.7, 14.0
 TURNS_AWAY, ROUND_FROM = 0.22, 0.4
 
 
-def edge_above(landmarks: F32, side: int, rims: Rims | None) -> float:
-    """Return the width of the upper lid's edge, in eye widths, from landmarks (478, 3) px and the rims of glasses."""
-    ring, brow = landmarks[EYE_RINGS[side], :2], landmarks[BROW_SETS[side], :2]
+# Skin that shines below the eye is paler than the lid: it keeps at least this share of the saturation of the face's
+# skin, on faces more colourful than the first and wholly from the second saturation on, and of its brightness.
+MATT, MATT_FROM, MATT_LIGHT = 0.75, (0.2, 0.4), 0.9
+SKIN = (50, 280, 205, 425, 117, 346, 118, 347, 101, 330, 151, 9, 108, 337, 69, 299, 67, 297, 187, 411, 192, 416)
+# Make-up and shadow beside the eye go on into the painted lid so far from its sides, in eye widths.
+BESIDE = 0.09
+
+
+def skin_colour(image: U8, landmarks: F32) -> F32:
+    """Return (3,) RGB, the median colour of cheeks and forehead, from landmarks (478, 3) px."""
+    smooth = cv2.GaussianBlur(image, (0, 0), max(0.8, 0.01 * float(np.ptp(landmarks[:, 0]))))
+    at = np.clip(np.round(landmarks[SKIN, :2]), 0, [image.shape[1] - 1, image.shape[0] - 1]).astype(int)
+    return np.median(smooth[at[:, 1], at[:, 0]], axis=0).astype(np.float32)
+
+
+def without_shine(colours: F32, skin: F32) -> F32:
+    """Return colours (..., 3) RGB of skin less the white light that it mirrors, as the saturation of the face's `skin`
+    (3,) tells (Shafer's dichromatic reflection)."""
+    bright, saturation = float(skin.max()), 1 - float(skin.min()) / max(float(skin.max()), 1.0)
+    share = smoothstep((saturation - MATT_FROM[0]) / (MATT_FROM[1] - MATT_FROM[0]))
+    keep = max(MATT * saturation, 0.01)
+    most, least = colours.max(-1, keepdims=True), colours.min(-1, keepdims=True)
+    shine = (least - (1 - keep) * most) / keep
+    return colours - share * np.clip(shine, 0, np.maximum(most - MATT_LIGHT * bright, 0))
+
+
+def _over(landmarks: F32, side: int, points: F32) -> tuple[F32, F32]:
+    """Return (N,) how far points (N, 2) px are above the upper lid, and (N,) how far along the eye from its first
+    corner, in eye widths."""
+    ring = landmarks[EYE_RINGS[side], :2]
     axis = ring[8] - ring[0]
     along = axis / (axis @ axis)
     down = np.array([-along[1], along[0]], dtype=np.float32)
     u, v = (ring[:9] - ring[0]) @ along, (ring[:9] - ring[0]) @ down
+    across = (points - ring[0]) @ along
+    return (np.interp(across, u, v) - (points - ring[0]) @ down).astype(np.float32), across
 
-    def over(points: F32) -> F32:
-        return (np.interp((points - ring[0]) @ along, u, v) - (points - ring[0]) @ down).astype(np.float32)
 
-    # The lower edge of the brow, without its lowest end.
-    room = max(TO_BROW * float(np.sort(over(brow))[2]), EDGE_ABOVE[0])
+def _to_brow(landmarks: F32, side: int) -> float:
+    """Return how far above the lid the tracked lower edge of the brow is, without its lowest end, in eye widths."""
+    return float(np.sort(_over(landmarks, side, landmarks[BROW_SETS[side], :2])[0])[2])
+
+
+def edge_above(landmarks: F32, side: int, rims: Rims | None) -> float:
+    """Return the width of the upper lid's edge, in eye widths, from landmarks (478, 3) px and the rims of glasses."""
+    room = max(TO_BROW * _to_brow(landmarks, side), EDGE_ABOVE[0])
     if rims is not None:
-        rim = rims[side]
-        across, away = (rim - ring[0]) @ along, over(rim)
+        away, across = _over(landmarks, side, rims[side])
         room = min(room, max(float(away[(away > 0) & (across > 0) & (across < 1)].min(initial=1.0)) - RIM, 0.05))
     return min(room, EDGE_ABOVE[1])
 
@@ -74,7 +107,7 @@ def lid_band(ring: F32, width: float, above: float, more: float = 0.0) -> F32:
 
 def paint_out(image: U8, landmarks: F32, rims: Rims | None) -> U8:
     """Return the crop (H, W, 3) with plain lid skin in place of both eyes and their lashes; rims: of glasses."""
-    out = image.copy()
+    out, tone = image.copy(), skin_colour(image, landmarks)
     for side in (0, 1):
         ring = landmarks[EYE_RINGS[side], :2]
         width = eye_width(landmarks, side)
@@ -86,15 +119,32 @@ def paint_out(image: U8, landmarks: F32, rims: Rims | None) -> U8:
         patch = image[y0:y1, x0:x1].astype(np.float32)
         h, w = patch.shape[:2]
         hole = polygon_mask(np.maximum(outer, 0), int(x0), int(y0), w, h)
-        skin = _lid_skin(image, ring, above, rims is not None, (int(x0), int(y0)), (w, h))
+        darkest = float(np.interp(_to_brow(landmarks, side), BROW_NEAR, (FOLD_FRAMED, FOLD_LIGHT)))
+        skin = _lid_skin(image, ring, above, darkest, rims is not None, tone, (int(x0), int(y0)), (w, h))
+        skin = skin + _beside(patch - skin, hole, ring - [x0, y0], width)
         soft = cv2.GaussianBlur(hole, (0, 0), max(0.6, SOFT * width))[:, :, None]
         out[y0:y1, x0:x1] = np.clip(patch * (1 - soft) + skin * soft + 0.5, 0, 255).astype(np.uint8)
     return out
 
 
-def _lid_skin(image: U8, ring: F32, edge: float, framed: bool, at: tuple[int, int],
+def _beside(differs: F32, hole: F32, ring: F32, width: float) -> F32:
+    """Return (h, w, 3): by how much the picture around the hole differs from the lid's skin, `differs`, at the sides of
+    the eye, fading into the hole (h, w)."""
+    out = 1 - hole
+    blur = max(0.8, BESIDE * width)
+    weight = cv2.GaussianBlur(out, (0, 0), blur)[:, :, None]
+    near = cv2.GaussianBlur(differs * out[:, :, None], (0, 0), blur) / np.maximum(weight, 0.05)
+    axis = (ring[8] - ring[0]) / np.linalg.norm(ring[8] - ring[0])
+    y, x = np.mgrid[0:hole.shape[0], 0:hole.shape[1]].astype(np.float32)
+    u = ((x - ring[0, 0]) * axis[0] + (y - ring[0, 1]) * axis[1]) / width
+    sides = smoothstep((np.abs(2 * u - 1) - 0.5) / 0.4)[:, :, None]
+    return (near * np.clip(2 * weight, 0, 1) * sides).astype(np.float32)
+
+
+def _lid_skin(image: U8, ring: F32, edge: float, darkest: float, framed: bool, tone: F32, at: tuple[int, int],
               size: tuple[int, int]) -> F32:
     """Return (h, w, 3) float32: what the skin of a closed lid looks like, for the patch of `size` (w, h) at `at` px.
+    darkest: how dark the fold may be; tone: (3,) RGB, the skin's colour elsewhere.
 
     The skin around an open eye is in the shadow of brow and fold; a lid that comes down turns to the light, about as
     the skin under the eye does. So its colour is taken from there.
@@ -125,11 +175,11 @@ def _lid_skin(image: U8, ring: F32, edge: float, framed: bool, at: tuple[int, in
     below = np.clip((y - top) / np.maximum(bottom - top, 0.05), 0, 1)[:, :, None]
     above = np.clip((top - y) / edge, 0, 1)[:, :, None]
     # A line goes on beyond what was seen, and a colour cannot be less than nothing.
-    low = np.maximum(under[0] + x[:, :, None] * under[1], 0)
+    low = without_shine(np.maximum(under[0] + x[:, :, None] * under[1], 0), tone)
     # A strand of hair or a brow may have darkened and tinted what lies above; of glasses it is the frame.
     ratio = np.maximum(over[0] + x[:, :, None] * over[1], 1) / np.maximum(low, 1)
     level = ratio.mean(2, keepdims=True)
-    ratio = np.clip(level, FOLD_LIGHT, 1) * np.clip(ratio / level, 1 - FOLD_TINT, 1 + FOLD_TINT)
+    ratio = np.clip(level, darkest, 1) * np.clip(ratio / level, 1 - FOLD_TINT, 1 + FOLD_TINT)
     high = low * (FOLD_FRAMED if framed else ratio)
     lid = LID_LIGHT * low * (low / np.maximum(low.max(2, keepdims=True), 1)) ** LID_HUE
     # Up to the fold it turns into the skin there, without an edge where the drawn skin ends.
