@@ -109,10 +109,16 @@ class V4L2Sink(LiveSink):
     def _begin(self, stream: StreamFormat) -> None:
         if sys.platform != "linux":
             raise OutputFailed("v4l2loopback is there on Linux only")
+        failed: OutputFailed | None = None
         for device in devices()[0]:
             wanted = device.path == self.path if self.path else device.free
-            if wanted and self._take(device, stream.width + stream.width % 2, stream.height):
-                return
+            try:
+                if wanted and self._take(device, stream.width + stream.width % 2, stream.height):
+                    return
+            except OutputFailed as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
         if self.path:
             raise OutputFailed(f"{self.path} is no v4l2loopback device, or another program writes to it")
         why, fix = problem()

@@ -414,6 +414,18 @@ def test_what_is_in_the_way_is_said_with_its_command(loopback: Rig, fault: str, 
 
 
 @needs_shim
+def test_a_device_that_cannot_be_used_is_passed_over(loopback: Rig, monkeypatch: pytest.MonkeyPatch):
+    broken = v4l2.Device("/dev/null", "No Camera", True)
+    monkeypatch.setattr(v4l2, "devices", lambda: ([broken, v4l2.Device("/dev/video9", "Fake Loopback", True)], []))
+    sink = V4L2Sink()
+    run(sink, frames(1))
+    assert sink.place == "Fake Loopback (/dev/video9)" and len(loopback.seen()) == 1
+    monkeypatch.setattr(v4l2, "devices", lambda: ([broken], []))
+    with pytest.raises(OutputFailed, match="/dev/null cannot be opened"):
+        V4L2Sink().open(STREAM)
+
+
+@needs_shim
 def test_a_device_by_its_path(loopback: Rig):
     run(V4L2Sink("/dev/video9"), frames(1))
     with pytest.raises(OutputFailed, match="/dev/video8 is no v4l2loopback device"):
