@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from didlive.generate import mouth
 from didlive.generate.arch import BARED_MM, LOWER_LIP, LOWER_SHARE, UPPER_LIP, along_arch, teeth_shifts
 from didlive.generate.mouth import _draw_rims, _shade
 from didlive.generate.own_teeth import Sprite
+from didlive.generate.teeth import luma
 from didlive.generate.warp import WarpGenerator, WarpSource
 from didlive.geometry import INNER_LOWER, INNER_UPPER, LIPS_OUTER
 from didlive.portrait import load_portrait
@@ -73,6 +75,41 @@ def test_the_tongue_rises_out_of_the_dark(source: WarpSource):
     rows = [round(float(top + share * (bottom - top))) for share in (0.25, 0.6)]
     dark, tongue = (image[row - 1:row + 2, x - 4:x + 5].mean((0, 1)) for row in rows)
     assert tongue.sum() > 1.15 * dark.sum() and tongue[0] > 1.15 * tongue[2], (dark, tongue)
+
+
+def redness(colour: F32) -> float:
+    return float(np.log(colour[..., 0].mean() / colour[..., 1].mean()))
+
+
+def test_the_darker_the_flesh_the_redder():
+    lip = np.array((165, 100, 92), np.float32)
+    shares = [redness(mouth.flesh(lip, light)) - redness(lip) for light in (0.15, 0.3, 0.5, 0.7, 1.0)]
+    # What photographs show, see REDDER.
+    assert shares == pytest.approx([0.65, 0.35, 0.13, 0, -0.17], abs=0.06)
+    for light in (0.2, 0.5, 1.0):
+        assert luma(mouth.flesh(lip, light)) == pytest.approx(light * luma(lip), rel=0.06)
+        grey = mouth.flesh(np.full(3, 120, np.float32), light)
+        assert np.ptp(grey) < 0.01, "a black and white picture stays one"
+
+
+def test_dim_teeth_are_warm_and_not_grey(source: WarpSource):
+    """A mouth that opens into the dark, with its teeth as they are and as if only their light faded."""
+    local, landmarks = source.local, source.landmarks.copy()
+    landmarks[LIFTED, 1] -= 2 * source.mouth.ppm
+    landmarks[LOWERED, 1] += 8 * source.mouth.ppm
+
+    def inside(layers: mouth.Mouth) -> F32:
+        out = np.full((*source.matte.person.shape[:2], 3), 128, np.uint8)
+        layers.draw(out, local, landmarks, local.rotation, local.centre, 1.0)
+        x0, y0, x1, y1 = (int(v) for v in (*landmarks[LIPS_OUTER, :2].min(0), *landmarks[LIPS_OUTER, :2].max(0)))
+        return out[y0:y1, x0:x1].astype(np.float32)
+
+    bare = dataclasses.replace(source.mouth, own=None, rest=None)
+    plain = dataclasses.replace(bare, fading=np.ones(3, np.float32))
+    warm, pale = inside(bare), inside(plain)
+    changed = np.abs(warm - pale).max(2) > 3
+    assert changed.any() and redness(warm[changed]) > redness(pale[changed]) + 0.05
+    assert luma(warm[changed]).mean() == pytest.approx(luma(pale[changed]).mean(), rel=0.12)
 
 
 def test_teeth_stand_on_an_arch():

@@ -29,8 +29,12 @@ NARROW, WIDE_MM = 0.55, 10.0
 # A smile draws the lips off the teeth; a mouth whose middle does not hang below its corners by this share of its width
 # shows them in less light (measured on 1,700 photographed mouths: 0.6 of the lips' brightness against 1.2).
 FLAT, SMILE_CURVE = 0.75, 0.08
-# Light that the flesh of the mouth throws back, as a share of the lips' colour: what is dark is warm there, not grey.
+# Light that the flesh of the mouth throws back, as a share of the lips' light: what is dark is warm there, not grey.
 GLOW = 0.42
+# The darker it is, the more often light was thrown back by red flesh: logarithm of red against green beside the lips'
+# own, for the logarithm of the light, and in full light (440 photographed open mouths); what of it falls on each
+# colour; and the least saturation of lips that have a colour.
+REDDER, REDDER_LIT, REDDENS, COLOURED = 0.45, -0.18, np.array([0.6, -0.4, -0.45]), 0.25
 # Enamel is creamier than skin: what its tint adds in a picture that has colours (135 photographed smiles).
 CREAM = np.array([0.012, 0.006, -0.022], dtype=np.float32)
 # Tracked lip lines lie outside the opening: the rims of the lower and of the upper lip stand before the teeth by so
@@ -50,7 +54,8 @@ class Mouth:
     """Prepared layers, from back to front. cavity: RGB from the portrait, or one colour (1, 1, 3). own: the portrait's
     own teeth. rest: all that shows between its lips, drawn while the lips are about as far apart as there (gap_mm).
     line: (3,) RGB of the line of closed lips, which a portrait with an open mouth lacks (else None). glow: (3,) RGB of
-    the light between the lips. ppm: px per millimetre in the crop."""
+    the light between the lips. fading: (3,) powers of the light for each colour of the lower teeth. ppm: px per
+    millimetre in the crop."""
 
     cavity: Sprite
     tongue: Sprite
@@ -61,6 +66,7 @@ class Mouth:
     gap_mm: float
     line: F32 | None
     glow: F32
+    fading: F32
     ppm: float
 
     def draw(self, out: U8, local: HeadLocal, target: F32, turned: F32, centre: F32, scale: float) -> None:
@@ -83,8 +89,18 @@ def read_palette(image: U8, landmarks: F32, white: F32) -> Palette:
     # Half of the skin's own tint keeps teeth in the palette of the picture (photographed teeth have a third; beside
     # drawn gums that looks grey).
     tint = (cheek - luma(cheek)) * 0.5 + level * CREAM * float(np.clip(np.ptp(cheek) / 30, 0, 1))
-    dark = lip * DARK + np.array([4, 1, 2], np.float32) * (np.ptp(lip) > 12)
-    return Palette(np.clip(level + tint, 0, 248).astype(np.float32), lip.astype(np.float32), dark.astype(np.float32))
+    return Palette(np.clip(level + tint, 0, 248).astype(np.float32), lip.astype(np.float32), flesh(lip, DARK))
+
+
+def flesh(lip: F32, light: float) -> F32:
+    """Return (3,) RGB of the flesh inside a mouth with lips (3,) that has so much of their light, 0..1."""
+    redder = _coloured(lip) * (REDDER_LIT - REDDER * float(np.log(light)))
+    return (light * lip * np.exp(redder * REDDENS)).astype(np.float32)
+
+
+def _coloured(lip: F32) -> float:
+    """Return 0 where lips (3,) are grey, as in a black and white picture, 1 where they have a colour."""
+    return min((1 - float(lip.min()) / max(float(lip.max()), 1.0)) / COLOURED, 1.0)
 
 
 def _sample(image: U8, points: np.ndarray) -> F32:
@@ -120,12 +136,14 @@ def prepare_mouth(image: U8, landmarks: F32, local: HeadLocal, white: F32, smile
         cavity=cavity, own=own.teeth if own is not None else None, ppm=ppm,
         rest=as_shown(image, landmarks, local) if is_open(landmarks) else None,
         gap_mm=lip_gap(landmarks[LIPS_INNER, :2]) / ppm,
-        glow=(GLOW * palette.lip).astype(np.float32),
+        glow=flesh(palette.lip, GLOW),
+        fading=(1 - _coloured(palette.lip) * REDDER * REDDENS).astype(np.float32),
         line=(0.45 * palette.lip).astype(np.float32) if is_open(landmarks) else None,
         upper=Sprite(arch(UPPER_MM, palette, True), _corners(edge, z, unit)),
         lower=Sprite(arch(LOWER_MM, palette.dimmed(0.66), False),
                      _corners(line + np.array([0, LOWER_SHOW_MM * unit]), lower_z, unit)),
-        tongue=Sprite(draw_tongue(palette, px_per_mm), _corners(tongue_middle, lower_z + 8 * unit, unit)))
+        tongue=Sprite(draw_tongue(flesh(palette.lip, 1.0), px_per_mm),
+                      _corners(tongue_middle, lower_z + 8 * unit, unit)))
 
 
 def _lip_line(local: HeadLocal) -> F32:
@@ -179,6 +197,7 @@ def _draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F3
         sh, sw = sprite.image.shape[:2]
         return np.asarray(cv2.remap(sprite.image, x * (sw - 1), y * (sh - 1), cv2.INTER_LINEAR), dtype=np.float32)
 
+    powers = [float(power) for power in mouth.fading]
     inside = (np.broadcast_to(mouth.cavity.image, (h, w, 3)).astype(np.float32) if mouth.cavity.image.shape[0] == 1
               else place(mouth.cavity))
     shade = _shade(ring, x0, y0, w, h, mouth.ppm * scale)
@@ -189,7 +208,9 @@ def _draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F3
             drawn = place(sprite, shift) if sprite is mouth.tongue else place_teeth(sprite, shift)
             colour, cover = drawn[:, :, :3], drawn[:, :, 3:] / 255
             if lit is not None:
-                colour = colour * lit[:, :, None] + mouth.glow * cover * (1 - lit[:, :, None])
+                light = lit[:, :, None]
+                fading = cv2.merge([cv2.pow(lit, power) for power in powers]) if sprite is mouth.lower else light
+                colour = colour * fading + mouth.glow * cover * (1 - light)
             inside = colour + inside * (1 - cover)
     inside = np.asarray(inside, dtype=np.float32)
     if mouth.own is None:

@@ -107,12 +107,13 @@ def _tooth_shape(u: F32, v: F32) -> F32:
     return (across * along).astype(np.float32)
 
 
-def draw_tongue(palette: Palette, px_per_mm: float) -> F32:
+def draw_tongue(flesh: F32, px_per_mm: float) -> F32:
+    """Draw a tongue of a colour (3,) RGB as premultiplied RGBA over SPRITE_MM."""
     w, h = (max(4, round(side * px_per_mm)) for side in SPRITE_MM)
     yy, xx = np.mgrid[0:h, 0:w].astype(np.float32)
     u, v = (xx / w - 0.5) * SPRITE_MM[0] / 20.0, (yy / h - 0.5) * SPRITE_MM[1] / 9.0
     top = np.clip((1.0 - np.hypot(u, np.minimum(v, 0.0))) / 0.35, 0, 1)
     alpha = top * top * (3 - 2 * top)
     shade = TONGUE + 0.22 * np.clip(-v, 0, 1) - 0.10 * np.exp(-((u / 0.12) ** 2))
-    rgb = shade[:, :, None] * palette.lip * alpha[:, :, None]
+    rgb = shade[:, :, None] * flesh * alpha[:, :, None]
     return np.concatenate([rgb, alpha[:, :, None] * 255], 2).astype(np.float32)
