@@ -18,6 +18,7 @@ from didlive.demo import demo_portrait, sample_portraits
 from didlive.drawn import eye_ring, find_drawn, fit_face, tracked_marks
 from didlive.errors import BadInput
 from didlive.generate.drawn import DrawnMouth
+from didlive.generate.matte import before_flat
 from didlive.generate.refine import RefineGenerator
 from didlive.generate.warp import WarpGenerator
 from didlive.geometry import (
@@ -347,3 +348,35 @@ def test_the_kind_is_a_setting(models: Path, tmp_path: Path):
     out = tmp_path / "out.gif"
     assert main(["animate", "--demo", "--kind", "drawn", "--max-frames", "3", "--size", "128", "--out", str(out)]) == 0
     assert out.stat().st_size > 1000
+
+
+def test_a_figure_before_a_flat_wall_is_cut_out_whole(models: Path):
+    """The built-in drawing: hair and white sleeves against a pale slope of colour."""
+    portrait = load_portrait(sample_portraits()[-1][1])
+    source = WarpGenerator().prepare(portrait)
+    height, width = portrait.image.shape[:2]
+    cover = np.zeros((height, width), np.float32)
+    person = source.matte.person[source.matte.above:, :, 3].astype(np.float32) / 255
+    cover[source.y:source.y + person.shape[0], source.x:source.x + person.shape[1]] = person
+    dark = portrait.image.max(2) < 150
+    low = portrait.face.landmarks[:, 1].max()
+    beside = np.arange(height)[:, None] < low
+    assert cover[dark & beside].mean() > 0.97, "all of the hair"
+    assert cover[:int(0.05 * height)].mean() < 0.02, "none of the wall"
+    # In the last rows, between the outermost lines of the figure, there is no hole.
+    row = cover[height - 12]
+    inside = np.flatnonzero(portrait.image[height - 12].max(1) < 120)
+    assert row[inside.min():inside.max()].min() > 0.9
+
+
+def test_a_wall_that_is_not_flat_is_left_to_the_segmenter():
+    rng = np.random.default_rng(2)
+    head = np.zeros((120, 120), np.uint8)
+    head[40:80, 40:80] = 255
+    flat = np.full((120, 120, 3), 200, np.uint8)
+    flat[30:100, 30:90] = 40
+    found = before_flat(flat, head)
+    assert found is not None and found[60, 60] > 0.99 and found[10, 10] < 0.01
+    rough = np.kron(rng.integers(0, 255, (15, 15, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    assert before_flat(rough, head) is None
+    assert before_flat(np.full((120, 120, 3), 200, np.uint8), head) is None, "the wall goes on into the head"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -57,6 +58,18 @@ def test_a_webm_keeps_capture_times(tmp_path: Path):
     with av.open(str(tmp_path / "live.webm")) as container:
         got = [float(picture.pts * picture.time_base) * 1000 for picture in container.decode(video=0)]
     assert got == pytest.approx(times_ms, abs=1)
+
+
+@pytest.mark.parametrize("real_time", [False, True])
+def test_a_transparent_webm_says_so(real_time: bool, tmp_path: Path):
+    """Without its mark players show the picture that is hidden under the transparency."""
+    sink = sink_for(tmp_path / "clear.webm", real_time=real_time)
+    sink.open(StreamFormat(SIZE, SIZE, 30.0, alpha=True))
+    for number in range(4):
+        sink.write(replace(frame(number, number * 33), image=np.full((SIZE, SIZE, 4), 90, np.uint8)))
+    sink.close()
+    # The track's AlphaMode (0x53C0) of the WebM guidelines, one byte long: 1.
+    assert b"\x53\xc0\x81\x01" in (tmp_path / "clear.webm").read_bytes()
 
 
 @pytest.mark.parametrize(("kind", "step_ms"), [("gif", 1000 / 15), ("webp", 1000 / 30)])

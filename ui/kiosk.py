@@ -41,7 +41,7 @@ class Kiosk(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.picture)
         self.label = QLabel(self.picture, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
-        self.label.setObjectName("welcome")
+        self.label.setObjectName("word")
         self._next, self._silence = QTimer(self, interval=round(seconds * 1000)), QTimer(self, singleShot=True)
         self._next.timeout.connect(lambda: self.step(1))
         self._silence.timeout.connect(lambda: self.label.setText(""))

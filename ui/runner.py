@@ -15,7 +15,7 @@ from .consent import Consents, Refused
 from .i18n import say, tr
 from .jobs import Jobs
 from .shelf import Shelf
-from .show import Driver, Wardrobe, Wish, begin, fetch_models, find_driver, open_driver
+from .show import Driver, NoDriver, Wardrobe, Wish, begin, fetch_models, find_driver, open_driver
 from .tuning import Tuning
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Runner(QObject):
         # Instead of the settings' camera, if not None.
         self.camera: str | None = None
         self.driver = Driver("", "")
+        # The camera or file that was asked for and cannot be used; the built-in motion drives instead.
+        self._unusable: str | None = None
         self.session: Session | None = None
         # Begun and not stopped yet: the one that plays, and others while a job begins or stops them.
         self._open: set[Session] = set()
@@ -148,14 +150,27 @@ class Runner(QObject):
             # Plugged in again, it may have another number, or be another camera.
             self._drive(driver)
 
-    def find_camera(self) -> None:
-        """Let the camera drive that is asked for now."""
+    def find_camera(self, again: bool = False) -> None:
+        """Let the camera drive that is asked for now; again: also if it could not be used before."""
+        if again:
+            self._unusable = None
         driver = self._find()
         if driver != self.driver:
             self._drive(driver)
 
     def _find(self) -> Driver:
-        return find_driver(self._tuning.settings.camera.name if self.camera is None else self.camera, self._cameras)
+        return find_driver("" if self._wanted_camera == self._unusable else self._wanted_camera, self._cameras)
+
+    @property
+    def _wanted_camera(self) -> str:
+        return self._tuning.settings.camera.name if self.camera is None else self.camera
+
+    def _undriven(self, wanted: str, error: DidliveError) -> None:
+        """Let the built-in motion stand in for a file that cannot be used."""
+        self.message.emit("error", str(error))
+        if isinstance(error, BadInput) and wanted == self._wanted_camera:
+            self._unusable = wanted
+            self.find_camera()
 
     def prepare_ahead(self) -> None:
         """Prepare the first portraits of the library one by one, so that their number keys switch at once."""
@@ -222,6 +237,10 @@ class Runner(QObject):
 
     def _not_begun(self, entry: Entry, error: DidliveError) -> None:
         self._starting = False
+        if isinstance(error, NoDriver) and self._unusable != self._wanted_camera:
+            self._undriven(self._wanted_camera, error)
+            self._begin()
+            return
         problem = _about(entry, error)
         first = next(iter(self._shelf.entries), None)
         spoilt = isinstance(error, BadInput) and not isinstance(error, Refused)
@@ -324,7 +343,8 @@ class Runner(QObject):
         def swapped(_: Any) -> None:
             session.follow(self._wish.following and not self._tuning.settings.voice.alone)
 
-        self._jobs.submit(swap, swapped, soon=True)
+        wanted = self._wanted_camera
+        self._jobs.submit(swap, swapped, failed=lambda error: self._undriven(wanted, error), soon=True)
 
 
 def _drawn(settings: Settings) -> tuple[object, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from didlive.demo import demo_motion
+from didlive.errors import BadInput
 from didlive.registry import is_phone
 from didlive.settings import OutputSettings, Settings
 
@@ -100,11 +101,18 @@ class Wish:
         session.follow(self.following and not settings.voice.alone)
 
 
+class NoDriver(BadInput):
+    """What should drive the portrait cannot be opened: a file that is no motion, for example."""
+
+
 def begin(actor: Actor, driver: Driver, settings: Settings, wish: Wish) -> Session:
-    """Return a running session without outputs; the preview shows what would go out. Raises DidliveError."""
+    """Return a running session without outputs; the preview shows what would go out. Raises NoDriver, DidliveError."""
     from didlive.session import Session
 
-    camera, tracker = open_driver(driver, settings)
+    try:
+        camera, tracker = open_driver(driver, settings)
+    except BadInput as error:
+        raise NoDriver(str(error)) from error
     session = Session(settings, camera, tracker, actor)
     wish.fulfil(session, settings)
     session.start()

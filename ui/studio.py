@@ -142,7 +142,7 @@ class Studio(Workbench):
         """Let a camera (index or name), a clip or motion file drive; an empty text: the built-in motion."""
         self._runner.camera = None
         self.change("camera.name", lasting_name(spec, self.cameras), merge=False)
-        self._runner.find_camera()
+        self._runner.find_camera(again=True)
 
     def refresh_cameras(self, done: Callable[[], None] = lambda: None) -> None:
         """Look which cameras are connected."""
@@ -190,8 +190,8 @@ class Studio(Workbench):
             self.countdown.emit(0)
 
     def start_wizard(self, name: str) -> RangeRun | None:
-        """Measure the performer's ranges; None (and a message) when no show runs."""
-        if self.session is None:
+        """Measure the performer's ranges; None (and a message) when nobody is followed."""
+        if self.session is None or not self.following:
             self.message.emit("warning", tr("Start the show first"))
             return None
         run = RangeRun(self.session, name, self)

@@ -105,6 +105,7 @@ QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 #panic { color: @bad; border-color: @bad; }
 #panic:checked, #record:checked { background: @bad; color: @window; border-color: @bad; }
 #countdown { background: rgba(0, 0, 0, 160); color: white; border-radius: 56px; font-size: 48pt; font-weight: 600; }
+#word { color: white; font-size: 15pt; background: rgba(0, 0, 0, 160); border-radius: 8px; padding: 8px 16px; }
 #welcome { color: #c9ccd4; font-size: 13pt; background: transparent; }
 """
 

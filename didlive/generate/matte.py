@@ -19,6 +19,8 @@ DOUBTED_PX, UNSURE = 128, (0.04, 0.96)
 # the few that are most like it. When the background's are closer by the first share of TAKEN it begins to be taken from
 # the person, by the second it is all taken. Colours that differ by less than NOISE (CIELAB) say nothing.
 NEAR_PX, BORDER_PX, ALIKE, TAKEN, NOISE = 20, 7, 4, (0.15, 0.45), 4.0
+# Levels by which neighbours in a flat colour may differ, noise smoothed away.
+FLAT_LEVELS = 3
 # Hair before a background has a colour between both: up to the first share of its distance off that line, never beyond
 # the second.
 MIXED = (0.5, 0.7)
@@ -92,6 +94,29 @@ def _like_background(picture: F32, cover: F32, rows: np.ndarray, columns: np.nda
     closer = (person - behind) / (person + behind + NOISE)
     comparable = np.maximum(person, behind) < 0.9 * unlike
     return (comparable * smoothstep((closer - TAKEN[0]) / (TAKEN[1] - TAKEN[0]))).astype(np.float32)
+
+
+def before_flat(rgb: U8, head: U8) -> F32 | None:
+    """Return (H, W) coverage 0..1 by a drawn figure that stands before one colour or a slope of it, or None where the
+    picture's upper border is none, or it goes on into the head (H, W), not 0 inside it. Of a drawing's hair and sleeves
+    a segmenter is not sure; the line around them holds the wall."""
+    height, width = head.shape
+    smooth = cv2.medianBlur(rgb, 5)
+    corners = smooth[0], smooth[:height // 2, 0], smooth[:height // 2, -1]
+    steps = np.concatenate([np.abs(np.diff(edge.astype(np.int16), axis=0)).max(1) for edge in corners])
+    if (steps <= FLAT_LEVELS).mean() < 0.97:
+        return None
+    wall = np.zeros((height + 2, width + 2), np.uint8)
+    for corner in ((0, 0), (width - 1, 0)):
+        cv2.floodFill(smooth.copy(), wall, corner, 0, [FLAT_LEVELS] * 3, [FLAT_LEVELS] * 3,
+                      4 | cv2.FLOODFILL_MASK_ONLY | 1 << 8)
+    behind = wall[1:-1, 1:-1]
+    if behind[head > 0].mean() > 0.01:
+        return None
+    figure = 1 - behind
+    # White cloth before a pale wall is as solid as all else; only its border is soft.
+    solid = np.asarray(cv2.erode(figure, np.ones((3, 3), np.uint8)), np.float32)
+    return np.maximum(refine_mask(rgb, figure.astype(np.float32)), solid)
 
 
 def drop_loose(alpha: F32, head: U8) -> F32:

@@ -26,7 +26,7 @@ from .far_side import FarSide, far_box, lay_far_side, prepare_far_side
 from .glasses import Rims, find_rims, stiffness
 from .lids import paint_out
 from .lip_line import LipLine, calm_lips, find_lip_line
-from .matte import Matte, catch_strands, cut_out, doubt_mask, drop_loose, make_matte, refine_mask
+from .matte import Matte, before_flat, catch_strands, cut_out, doubt_mask, drop_loose, make_matte, refine_mask
 from .mesh import TUCKED_DEG, HeadMesh, build_mesh, pose_mesh
 from .mouth import Mouth, prepare_mouth
 from .open_lips import Corners, is_open, paint_lips
@@ -227,9 +227,12 @@ def person_coverage(portrait: Portrait, x: int, y: int, crop: U8, landmarks: F32
     middle = oval.mean(0)
     head = np.zeros((h, w), dtype=np.uint8)
     cv2.fillPoly(head, [np.round(middle + (oval - middle) * 0.97).astype(np.int32)], 255, cv2.LINE_AA)
+    if portrait.drawn and (flat := before_flat(crop, head)) is not None:
+        return np.maximum(flat, head / np.float32(255)).astype(np.float32)
     raw = segment_person(crop)
     if float(raw[head > 0].mean()) < 0.5:
         return np.ones((h, w), dtype=np.float32)
-    coverage = drop_loose(refine_mask(crop, doubt_mask(crop, raw)), head)
+    # Of a drawing the segmenter is unsure everywhere, and whole sleeves have the colour of the wall.
+    coverage = refine_mask(crop, raw) if portrait.drawn else drop_loose(refine_mask(crop, doubt_mask(crop, raw)), head)
     eyes = float(landmarks[np.ravel(EYE_CORNERS), 1].mean())
     return np.maximum(catch_strands(crop, coverage, eyes), head / np.float32(255)).astype(np.float32)

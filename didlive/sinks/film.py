@@ -227,6 +227,10 @@ class Film(FileSink):
             with av.open(as_url(self._part)) as source, \
                     av.open(as_url(final), "w", format=self.kind, options=self.options[0]) as target:
                 streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+                for stream in source.streams.video:
+                    # A template forgets it, and without it no browser sees that a WebM is transparent.
+                    if "alpha_mode" in stream.metadata:
+                        streams[stream.index].metadata["alpha_mode"] = stream.metadata["alpha_mode"]
                 for packet in source.demux():
                     if packet.dts is not None:
                         packet.stream = streams[packet.stream.index]

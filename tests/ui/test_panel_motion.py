@@ -115,3 +115,18 @@ def test_the_language_switches_live(panel: MotionPanel, language):
     assert rows(panel)["motion.gains.jaw"].label.text() == "下颌"
     language("en")
     assert panel.presets.buttons()[0].text() == "Natural"
+
+
+def test_one_style_that_cannot_be_read_hides_no_other(panel: MotionPanel, studio: Studio, until):
+    studio.save_profile("Good")
+    until(lambda: panel.profiles.findData("Good") >= 0)
+    (studio.store.folder / "profiles" / "broken.toml").write_text("[motion")
+    studio.save_profile("Same")
+    until(lambda: panel.profiles.findData("Same") >= 0)
+    assert panel.profiles.findData("Good") >= 0 and panel.profiles.isEnabled()
+    # Both hold the same values: the one that was picked is shown, and can be deleted.
+    for name in ("Same", "Good"):
+        at = panel.profiles.findData(name)
+        panel.profiles.setCurrentIndex(at)
+        panel.profiles.activated.emit(at)
+        assert panel.profiles.currentData() == name

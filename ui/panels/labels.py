@@ -71,7 +71,7 @@ LABELS = {
 }
 
 CHOICES: dict[str, dict[str, str]] = {
-    "output.record_as": {"mp4": "MP4, video", "webm": "WebM, may be transparent, not signed", "gif": "GIF, up to 20 s",
+    "output.record_as": {"mp4": "MP4, video", "webm": "WebM, transparent, unsigned", "gif": "GIF, up to 20 s",
                          "webp": "Animated WebP, up to 60 s"},
     "output.encoder": {"auto": "The graphics card, where it can", "processor": "The processor"},
     "motion_out.protocol": {"vmc": "VMC (OSC)", "vtube": "VTube Studio"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -16,6 +17,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
 )
 
+from didlive.errors import DidliveError
 from didlive.profiles import PRESETS
 from didlive.settings import Settings, overlay, walk
 from ui.i18n import tr
@@ -41,6 +43,7 @@ class MotionPanel(Panel):
     def __init__(self, studio: Studio) -> None:
         super().__init__(studio)
         self._profiles: dict[str, dict] = {}
+        self._picked = ""
         self._build_steps()
         self._build_presets()
         self.column.addWidget(self.form(FIRST))
@@ -98,6 +101,7 @@ class MotionPanel(Panel):
     def _pick_profile(self, at: int) -> None:
         name = self.profiles.itemData(at)
         if name:
+            self._picked = name
             self._apply(name, self._profiles[name])
 
     def _ask_name(self) -> None:
@@ -126,7 +130,16 @@ class MotionPanel(Panel):
     def _read_profiles(self) -> None:
         """Read the user's own profiles in the background and show them."""
         store, names = self.studio.store, self.studio.profiles
-        self.studio.submit(lambda: {name: store.profile(name) for name in names}, self._show_profiles)
+
+        def read() -> dict[str, dict]:
+            found = {}
+            for name in names:
+                # One that cannot be read, and says so when it is chosen, hides no other.
+                with suppress(DidliveError):
+                    found[name] = store.profile(name)
+            return found
+
+        self.studio.submit(read, self._show_profiles)
 
     def _show_profiles(self, profiles: dict[str, dict]) -> None:
         self._profiles = profiles
@@ -142,7 +155,9 @@ class MotionPanel(Panel):
         super().show_settings(settings)
         for button, tree in zip(self.presets.buttons(), PRESETS.values(), strict=True):
             button.setChecked(_holds(settings, tree))
-        mine = next((name for name, tree in self._profiles.items() if _holds(settings, tree)), "")
+        # Of several that are the same, the one that was picked.
+        same = [name for name, tree in self._profiles.items() if _holds(settings, tree)]
+        mine = self._picked if self._picked in same else next(iter(same), "")
         self.profiles.setCurrentIndex(max(0, self.profiles.findData(mine)))
         self.delete.setEnabled(bool(mine))
         self.undo.setEnabled(self.studio.can_undo)
