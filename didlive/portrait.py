@@ -143,7 +143,7 @@ def load_portrait(path: Path | str, face: int | None = None, kind: str = "auto")
     if not faces:
         hint = _turned(rgb)
         raise BadInput(f"no face found in {path}; use a picture of one face that looks to the camera"
-                       f"{hint and f' ({hint})'}")
+                       + (f" ({hint})" if hint else ""))
     if face is not None and not 1 <= face <= len(faces):
         raise BadInput(f"{path} shows {len(faces)} face{'s' * (len(faces) > 1)}; --face {face} does not exist")
     chosen = drawn or faces[(face or 1) - 1]
@@ -186,11 +186,15 @@ def _unusable(face: Face, rgb: U8) -> str | None:
     return None
 
 
+def _face_of(picture: U8, face: Face) -> U8:
+    x0, y0, x1, y1 = (int(max(side, 0)) for side in landmark_box(face.landmarks))
+    return picture[y0:y1, x0:x1]
+
+
 def _transparent(alpha: U8 | None, face: Face) -> str:
     if alpha is None:
         return ""
-    x0, y0, x1, y1 = (int(max(side, 0)) for side in landmark_box(face.landmarks))
-    seen = float(alpha[y0:y1, x0:x1].mean()) / 255
+    seen = float(_face_of(alpha, face).mean()) / 255
     return "" if seen > LEAST_SEEN else "the face is transparent; use a picture where it is opaque"
 
 
@@ -254,8 +258,7 @@ def examine(path: Path | str, face: int | None = None, kind: str = "auto") -> tu
 
 def _light(portrait: Portrait) -> list[str]:
     """Blur and uneven light or occlusion, judged on the face at 256 px."""
-    x0, y0, x1, y1 = (int(max(v, 0)) for v in landmark_box(portrait.face.landmarks))
-    grey = cv2.cvtColor(portrait.image[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(_face_of(portrait.image, portrait.face), cv2.COLOR_RGB2GRAY)
     grey = cv2.resize(grey, (256, 256), interpolation=cv2.INTER_AREA)
     notes = []
     if float(cv2.Laplacian(grey, cv2.CV_64F).var()) < 20:

@@ -42,9 +42,10 @@ class Kiosk(QWidget):
         layout.addWidget(self.picture)
         self.label = QLabel(self.picture, alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
         self.label.setObjectName("word")
+        self._show("")
         self._next, self._silence = QTimer(self, interval=round(seconds * 1000)), QTimer(self, singleShot=True)
         self._next.timeout.connect(lambda: self.step(1))
-        self._silence.timeout.connect(lambda: self.label.setText(""))
+        self._silence.timeout.connect(lambda: self._show(""))
         self._next.start()
         studio.portraits_added.connect(self._take)
         studio.busy_changed.connect(self._busy)
@@ -98,15 +99,20 @@ class Kiosk(QWidget):
         # The same picture twice is one portrait.
         self._keys = list(dict.fromkeys(keys))
 
+    def _show(self, text: str) -> None:
+        self.label.setText(text)
+        # Its plate would lie over the picture.
+        self.label.setVisible(bool(text))
+
     def _say(self, text: str) -> None:
-        self.label.setText(say(text))
+        self._show(say(text))
         self._silence.start(SAY_MS)
 
     def _busy(self, what: str, part: float) -> None:
         if self._studio.session is None:
-            self.label.setText(f"{what} …" if what else "")
+            self._show(f"{what} …" if what else "")
         elif not self._silence.isActive():
-            self.label.setText("")
+            self._show("")
 
     def _finish(self) -> None:
         self._ended = True

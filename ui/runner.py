@@ -48,8 +48,8 @@ class Runner(QObject):
         # Instead of the settings' camera, if not None.
         self.camera: str | None = None
         self.driver = Driver("", "")
-        # The camera or file that was asked for and cannot be used; the built-in motion drives instead.
-        self._unusable: str | None = None
+        # What was asked for and cannot be opened; the built-in motion drives instead.
+        self._unusable: Driver | None = None
         self.session: Session | None = None
         # Begun and not stopped yet: the one that plays, and others while a job begins or stops them.
         self._open: set[Session] = set()
@@ -159,17 +159,14 @@ class Runner(QObject):
             self._drive(driver)
 
     def _find(self) -> Driver:
-        return find_driver("" if self._wanted_camera == self._unusable else self._wanted_camera, self._cameras)
+        wanted = find_driver(self._tuning.settings.camera.name if self.camera is None else self.camera, self._cameras)
+        return find_driver("", self._cameras) if wanted == self._unusable else wanted
 
-    @property
-    def _wanted_camera(self) -> str:
-        return self._tuning.settings.camera.name if self.camera is None else self.camera
-
-    def _undriven(self, wanted: str, error: DidliveError) -> None:
-        """Let the built-in motion stand in for a file that cannot be used."""
+    def _undriven(self, driver: Driver, error: DidliveError) -> None:
+        """Let the built-in motion stand in for what cannot be opened."""
         self.message.emit("error", str(error))
-        if isinstance(error, BadInput) and wanted == self._wanted_camera:
-            self._unusable = wanted
+        if isinstance(error, BadInput):
+            self._unusable = driver
             self.find_camera()
 
     def prepare_ahead(self) -> None:
@@ -212,8 +209,8 @@ class Runner(QObject):
 
         self.preparing_changed.emit()
         self._jobs.submit(make, lambda made: self._begun(entry, settings, driver, old, *made),
-                          tr("Preparing {name}", name=entry.name), failed=lambda error: self._not_begun(entry, error),
-                          soon=True)
+                          tr("Preparing {name}", name=entry.name),
+                          failed=lambda error: self._not_begun(entry, driver, error), soon=True)
 
     def _begun(self, entry: Entry, settings: Settings, driver: Driver, old: Session | None, session: Session,
                actor: Actor) -> None:
@@ -235,10 +232,10 @@ class Runner(QObject):
                 self._prepare(wanted)
         self.prepare_ahead()
 
-    def _not_begun(self, entry: Entry, error: DidliveError) -> None:
+    def _not_begun(self, entry: Entry, driver: Driver, error: DidliveError) -> None:
         self._starting = False
-        if isinstance(error, NoDriver) and self._unusable != self._wanted_camera:
-            self._undriven(self._wanted_camera, error)
+        if isinstance(error, NoDriver) and self._unusable != driver:
+            self._undriven(driver, error)
             self._begin()
             return
         problem = _about(entry, error)
@@ -343,8 +340,7 @@ class Runner(QObject):
         def swapped(_: Any) -> None:
             session.follow(self._wish.following and not self._tuning.settings.voice.alone)
 
-        wanted = self._wanted_camera
-        self._jobs.submit(swap, swapped, failed=lambda error: self._undriven(wanted, error), soon=True)
+        self._jobs.submit(swap, swapped, failed=lambda error: self._undriven(driver, error), soon=True)
 
 
 def _drawn(settings: Settings) -> tuple[object, ...]:

@@ -14,12 +14,13 @@ from .breakdown import Breakdown
 from .i18n import capital, say, tr
 from .inset import HoldButton, Inset
 from .messages import MessageBar
+from .panels.panel import WORDS_PX
 from .picture import Picture, newest
 from .studio import Studio
 from .theme import DARK, Colors
 
 BUTTONS = ("toggle", "recalibrate", "hold", "panic", "snapshot", "record")
-COUNTDOWN_PX, LEAST_PX, WORDS_PX, GAP_PX = 112, 160, 150, 16
+COUNTDOWN_PX, LEAST_PX, GAP_PX = 112, 160, 16
 # With numbers as wide as they get the mesh stays or goes for good: they change with every frame.
 ROOMY_PX = 430
 # A longer line would make the window wider than a small screen.
@@ -88,7 +89,6 @@ class Strip(QFrame):
             label.setWordWrap(True)
             label.setMinimumWidth(WORDS_PX)
         self.look.held.connect(self._show_camera)
-        self._camera = False
         first = QHBoxLayout()
         first.setSpacing(8)
         first.addWidget(self.dot)
@@ -119,7 +119,7 @@ class Strip(QFrame):
     def _make_room(self) -> None:
         roomy = self.width() >= self.inset.width() + GAP_PX + max(self.minimumSizeHint().width(), ROOMY_PX)
         self.inset.setVisible(roomy)
-        self.look.setVisible(roomy and self._camera)
+        self.look.setVisible(roomy and self._studio.has_camera)
 
     def tell(self, stats: Stats | None, colors: Colors) -> None:
         """Show how the show stands."""
@@ -131,7 +131,6 @@ class Strip(QFrame):
         session = self._studio.session
         self.state.setAccessibleDescription(reason)
         self.driving.setText(tr("Driven by {name}", name=self._studio.driving))
-        self._camera = self._studio.has_camera
         self._make_room()
         if stats is None or session is None:
             self.metrics.setText(tr("No show runs"))

@@ -34,8 +34,6 @@ GRAIN_FROM, GRAIN, GRAIN_MOST = 0.2, 0.7, 14.0
 # Lids turn away from the light towards the corners of the eye: by how much they are darker there, and from where on, in
 # half eye widths from the middle.
 TURNS_AWAY, ROUND_FROM = 0.22, 0.4
-
-
 # Skin that shines below the eye is paler than the lid: it keeps at least this share of the saturation of the face's
 # skin, on faces more colourful than the first and wholly from the second saturation on, and of its brightness.
 MATT, MATT_FROM, MATT_LIGHT = 0.75, (0.2, 0.4), 0.9

@@ -108,7 +108,7 @@ def before_flat(rgb: U8, head: U8) -> F32 | None:
         return None
     wall = np.zeros((height + 2, width + 2), np.uint8)
     for corner in ((0, 0), (width - 1, 0)):
-        cv2.floodFill(smooth.copy(), wall, corner, 0, [FLAT_LEVELS] * 3, [FLAT_LEVELS] * 3,
+        cv2.floodFill(smooth, wall, corner, 0, [FLAT_LEVELS] * 3, [FLAT_LEVELS] * 3,
                       4 | cv2.FLOODFILL_MASK_ONLY | 1 << 8)
     behind = wall[1:-1, 1:-1]
     if behind[head > 0].mean() > 0.01:

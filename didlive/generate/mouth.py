@@ -197,7 +197,6 @@ def _draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F3
         sh, sw = sprite.image.shape[:2]
         return np.asarray(cv2.remap(sprite.image, x * (sw - 1), y * (sh - 1), cv2.INTER_LINEAR), dtype=np.float32)
 
-    powers = [float(power) for power in mouth.fading]
     inside = (np.broadcast_to(mouth.cavity.image, (h, w, 3)).astype(np.float32) if mouth.cavity.image.shape[0] == 1
               else place(mouth.cavity))
     shade = _shade(ring, x0, y0, w, h, mouth.ppm * scale)
@@ -208,8 +207,9 @@ def _draw_mouth(out: U8, mouth: Mouth, local: HeadLocal, target: F32, turned: F3
             drawn = place(sprite, shift) if sprite is mouth.tongue else place_teeth(sprite, shift)
             colour, cover = drawn[:, :, :3], drawn[:, :, 3:] / 255
             if lit is not None:
-                light = lit[:, :, None]
-                fading = cv2.merge([cv2.pow(lit, power) for power in powers]) if sprite is mouth.lower else light
+                light = fading = lit[:, :, None]
+                if sprite is mouth.lower:
+                    fading = cv2.merge([cv2.pow(lit, float(power)) for power in mouth.fading])
                 colour = colour * fading + mouth.glow * cover * (1 - light)
             inside = colour + inside * (1 - cover)
     inside = np.asarray(inside, dtype=np.float32)

@@ -97,7 +97,9 @@ def test_a_picture_that_cannot_be_used_is_passed_over(kiosk: tuple[Studio, Kiosk
 def test_escape_twice_ends_it(qtbot, kiosk: tuple[Studio, Kiosk], until: Until):
     studio, window = kiosk
     qtbot.keyClick(window, Qt.Key.Key_Escape)
-    assert window.label.text() == "Press Esc again to quit"
+    assert window.label.text() == "Press Esc again to quit" and window.label.isVisible()
+    window._silence.timeout.emit()
+    assert not window.label.isVisible(), "its plate would lie over the picture"
     # A key that is held down is one press.
     held = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier, "", True)
     for _ in range(5):

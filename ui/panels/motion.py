@@ -134,7 +134,7 @@ class MotionPanel(Panel):
         def read() -> dict[str, dict]:
             found = {}
             for name in names:
-                # One that cannot be read, and says so when it is chosen, hides no other.
+                # One that cannot be read is left out, and hides no other.
                 with suppress(DidliveError):
                     found[name] = store.profile(name)
             return found
