@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import BadInput
+from .errors import BadInput, reason
 from .geometry import SHAPE_INDEX, euler_deg, from_rotvec
 from .motion import TYPICAL, average, unrest
 from .recording import DAMAGED_ARCHIVE
@@ -144,7 +144,7 @@ def load_performer(path: Path) -> Performer:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise BadInput(f"performer {path.stem} cannot be read: {error}; calibrate again") from error
+        raise BadInput(f"performer {path.stem} cannot be read: {reason(error)}; calibrate again") from error
     return read_performer(data, path.stem)
 
 
@@ -154,10 +154,11 @@ def read_performer(data: bytes, name: str) -> Performer:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             if int(archive["version"]) != VERSION:
-                raise ValueError(f"it has version {int(archive['version'])}; this didlive reads version {VERSION}")
+                raise BadInput(f"performer {name} has version {int(archive['version'])}; this didlive reads version "
+                               f"{VERSION}; calibrate again")
             arrays = {key: np.asarray(archive[key], np.float32) for key in shapes}
     except (*DAMAGED_ARCHIVE, OSError, ValueError, KeyError) as error:
-        raise BadInput(f"performer {name} cannot be read: {error}; calibrate again") from error
+        raise BadInput(f"performer {name} cannot be used: the file is damaged; calibrate again") from error
     for key, shape in shapes.items():
         if arrays[key].shape != shape or not np.isfinite(arrays[key]).all():
             raise BadInput(f"performer {name} cannot be used: {key} is damaged; calibrate again")

@@ -38,6 +38,8 @@ _log = logging.getLogger(__name__)
 # How sure the marks must be to be a face: drawn ones had 0.78 and more, pictures without any 0.79 and less, but hardly
 # ever in flat colours.
 SURE = 0.65
+# A drawing that was turned is found this much more surely when it is turned back: 23 of 24 drawings, no photograph.
+CLEARER = 0.1
 # How much the brightness of flat cheeks varies at most: 160 photographs had 0.006 and more, nine of ten anime faces
 # 0.004 and less.
 FLAT = 0.0055
@@ -77,6 +79,23 @@ def find_drawn(rgb: U8, face: Face | None, surely: bool = False, there: bool = F
     if sure < SURE or not plausible(marks) or not (surely or _looks_drawn(rgb, marks, face)):
         return None
     return fit_face(marks)
+
+
+def turned_drawing(rgb: U8) -> int:
+    """Return by how many quarters clockwise a picture (H, W, 3) of a drawn face was turned, 1 to 3; 0 when it is
+    upright or shows none."""
+    try:
+        with closing(MarkFinder(open_engine("marks", "ort", threads=1))) as finder:
+            clearest, turned = finder.find(rgb)[1] + CLEARER, 0
+            for turn in (1, 2, 3):
+                back = np.ascontiguousarray(np.rot90(rgb, turn))
+                marks, sure = finder.find(back)
+                if sure > max(clearest, SURE) and plausible(marks) and _looks_drawn(back, marks, None):
+                    clearest, turned = sure, turn
+            return turned
+    except EngineFailed as error:
+        _log.warning("drawn faces cannot be found: %s", error)
+        return 0
 
 
 def _looks_drawn(rgb: U8, marks: F32, face: Face | None) -> bool:

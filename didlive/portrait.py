@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .drawn import find_drawn
+from .drawn import find_drawn, turned_drawing
 from .errors import BadInput
 from .generate.holes import fill_holes
 from .geometry import SHAPE_INDEX, euler_deg, head_box, head_rotation, landmark_box, lid_opening
@@ -31,6 +31,8 @@ UPSIDE_DOWN = 2
 TURNED = {1: "turned clockwise", UPSIDE_DOWN: "upside down", 3: "turned counter-clockwise"}
 # Of 700 portraits none was found this much more surely upside down, and 1 % of those turned over were missed.
 CLEARER = 0.05
+# A picture whose face is found less surely may be a drawing that was turned; 4 % of photographs are.
+DOUBTFUL = 0.8
 
 Rgba = tuple[U8, U8 | None]
 
@@ -141,13 +143,15 @@ def load_portrait(path: Path | str, face: int | None = None, kind: str = "auto")
     if drawn is not None and not faces:
         faces = [drawn]
     if not faces:
-        hint = _turned(rgb)
+        hint = _turned(rgb, TURNED, kind != "photo")
         raise BadInput(f"no face found in {path}; use a picture of one face that looks to the camera"
                        + (f" ({hint})" if hint else ""))
     if face is not None and not 1 <= face <= len(faces):
         raise BadInput(f"{path} shows {len(faces)} face{'s' * (len(faces) > 1)}; --face {face} does not exist")
     chosen = drawn or faces[(face or 1) - 1]
-    problem = _unusable(chosen, rgb) or _transparent(alpha, chosen) or ("" if drawn else _turned(rgb, [UPSIDE_DOWN]))
+    problem = _unusable(chosen, rgb) or _transparent(alpha, chosen)
+    if not problem and drawn is None:
+        problem = _turned(rgb, [UPSIDE_DOWN], kind != "photo")
     if problem:
         raise BadInput(f"{path}: {problem}")
     notes = []
@@ -159,14 +163,16 @@ def load_portrait(path: Path | str, face: int | None = None, kind: str = "auto")
                     hashlib.sha256(path.read_bytes()).hexdigest(), drawn is not None)
 
 
-def _turned(rgb: U8, turns: Iterable[int] = TURNED) -> str:
-    """Say so when the picture lies on its side or upside down, if that is one of `turns` (quarters clockwise): the face
-    is clearer after turning it back."""
+def _turned(rgb: U8, turns: Iterable[int], drawings: bool) -> str:
+    """Say so when the picture lies on its side or upside down, if that is one of `turns` (quarters clockwise) or it may
+    be a drawing: the face is clearer after turning it back."""
     from .track.mediapipe import face_sureness
 
     upright, *sure = face_sureness(rgb, *(np.rot90(rgb, turn) for turn in turns))
     best, turn = max(zip(sure, turns, strict=True))
-    return f"the picture seems to be {TURNED[turn]}: rotate it" if best > upright + CLEARER else ""
+    if best <= upright + CLEARER:
+        turn = turned_drawing(rgb) if drawings and upright < DOUBTFUL else 0
+    return f"the picture seems to be {TURNED[turn]}: rotate it" if turn else ""
 
 
 def _unusable(face: Face, rgb: U8) -> str | None:

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from .types import Performer
 
 MOST_LETTERS = 60
-_OF_A_PRESET = ("gains", "limits", "smoothing", "strength")
+# What a style sets of the motion.
+STYLED = ("gains", "limits", "smoothing", "strength")
 
 
 def _preset(motion: dict[str, Any]) -> dict[str, Any]:
-    """Return an overlay that names everything a preset may change, so that no part of the one before is left."""
+    """Return an overlay that names everything a style sets, so that no part of the one before is left."""
     whole = dataclasses.asdict(from_dict(Settings, {"motion": motion}).motion)
-    return {"motion": {name: whole[name] for name in _OF_A_PRESET}}
+    return {"motion": {name: whole[name] for name in STYLED}}
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -53,6 +54,12 @@ def check_name(name: str) -> str:
     if reserved or re.search(r'[<>:"/\\|?*\x00-\x1f\x7f]', name) or name.startswith(".") or name.endswith("."):
         raise BadInput(f"the name {name!r} cannot be used; leave out < > : \" / \\ | ? * and dots at its ends")
     return name
+
+
+def same_name(name: str, names: tuple[str, ...]) -> str:
+    """Return the one of `names` that is one file with `name` where systems do not tell small letters from capitals; an
+    empty text if there is none."""
+    return next((other for other in names if other.casefold() == name.strip().casefold()), "")
 
 
 def config_folder() -> Path:

@@ -77,7 +77,8 @@ def read_recording(source: Path | IO[bytes], path: Path) -> Recording:
         with zipfile.ZipFile(source) as archive:
             arrays = _read_arrays(archive)
     except DAMAGED_ARCHIVE as error:
-        raise BadInput(f"{path} is not a motion file (.npz made by `didlive record-motion`): {error}") from error
+        raise BadInput(f"{path} is not a motion file (.npz made by `didlive record-motion`), or it is "
+                       "damaged") from error
     except OSError as error:
         raise BadInput(f"motion file {path} cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError) as error:

@@ -12,7 +12,7 @@ import skimage.data
 from PIL import Image
 
 from didlive.actor import prepare_actor
-from didlive.demo import demo_portrait
+from didlive.demo import demo_portrait, sample_portraits
 from didlive.errors import BadInput
 from didlive.geometry import euler_deg, from_euler_deg, head_local, head_rotation, portrait_landmarks
 from didlive.portrait import (
@@ -92,6 +92,15 @@ def test_a_picture_that_lies_on_its_side_or_its_head_is_refused(portrait: Portra
                                                                  told: str):
     Image.fromarray(np.rot90(portrait.image, turns)).save(tmp_path / "turned.png")
     with pytest.raises(BadInput, match=told):
+        load_portrait(tmp_path / "turned.png")
+
+
+@pytest.mark.parametrize(("turns", "told"), [
+    (1, "turned counter-clockwise"), (2, "upside down"), (3, "turned clockwise")])
+def test_a_drawing_that_was_turned_says_so(tmp_path: Path, turns: int, told: str):
+    drawing = load_portrait(dict(sample_portraits())["Anime"]).image
+    Image.fromarray(np.rot90(drawing, turns)).save(tmp_path / "turned.png")
+    with pytest.raises(BadInput, match=f"seems to be {told}: rotate it"):
         load_portrait(tmp_path / "turned.png")
 
 

@@ -114,7 +114,7 @@ def test_a_damaged_performer_is_refused(tmp_path: Path, performer: Performer):
     whole = dump_performer(performer)
     for data in (b"", b"nothing", whole[:len(whole) // 2]):
         path.write_bytes(data)
-        with pytest.raises(BadInput, match="performer me cannot be read"):
+        with pytest.raises(BadInput, match="performer me cannot be used: the file is damaged"):
             load_performer(path)
     shape = performer.neutral.shape.copy()
     shape[3] = np.nan

@@ -14,6 +14,7 @@ from pathlib import Path
 
 CONTEXT = "didlive"
 HOLE = re.compile(r"\{\w*\}")
+TELLING = 8
 _MAGIC = bytes.fromhex("3cb86418caef9c95cd211cbf60a1bddd")
 _HASHES, _MESSAGES = 0x42, 0x69
 _END, _TRANSLATION, _SOURCE, _CONTEXT = 1, 3, 6, 7
@@ -57,13 +58,18 @@ class Sentences:
         # The key that says most goes first: "{}: the face is tiny ({} px high)" before "{}: {}".
         open_keys = sorted((key for key in texts if "{" in key), key=lambda key: -len(HOLE.sub("", key)))
         self._patterns = [(_pattern(key), HOLE.findall(key), texts[key]) for key in open_keys]
+        # What stands in another sentence may be a file's name: only a pattern that says enough makes it a sentence.
+        self._telling = self._patterns[:sum(len(HOLE.sub("", key)) >= TELLING for key in open_keys)]
 
     def find(self, text: str) -> str:
         """Return the translation, or `text` itself. What stands at `{}` is translated too if it has a translation."""
+        return self._find(text, self._patterns)
+
+    def _find(self, text: str, patterns: list[tuple[re.Pattern[str], list[str], str]]) -> str:
         found = self._texts.get(text)
         if found is not None:
             return found
-        for pattern, names, other in self._patterns:
+        for pattern, names, other in patterns:
             match = pattern.fullmatch(text)
             if match:
                 return self._filled(other, list(zip(names, match.groups(), strict=True)))
@@ -74,7 +80,7 @@ class Sentences:
         def part(hole: re.Match[str]) -> str:
             at = next((i for i, (name, _) in enumerate(parts) if name == hole[0]), None)
             text = parts.pop(at)[1] if at is not None else ""
-            return self._texts.get(text, text)
+            return self._find(text, self._telling)
 
         return HOLE.sub(part, other)
 

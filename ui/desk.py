@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 class Desk(QObject):
     """The parts of the show and how they stand. All signals come in the window's thread; nothing here blocks it.
 
-    message(level, text): level info, warning or error. busy_changed(what, progress 0..1 or -1): an empty text means
-    nothing. portraits_added(keys). countdown(seconds left) before a calibration, 0 at its moment. closed: after
-    `shutdown`.
+    message(level, text): level info, warning or error. solved(text): what that message told is so no more.
+    busy_changed(what, progress 0..1 or -1): an empty text means nothing. portraits_added(keys). countdown(seconds left)
+    before a calibration, 0 at its moment. closed: after `shutdown`.
     """
 
     settings_changed = Signal(object)
@@ -45,6 +45,7 @@ class Desk(QObject):
     stats_changed = Signal(object)
     busy_changed = Signal(str, float)
     message = Signal(str, str)
+    solved = Signal(str)
     cameras_changed = Signal(object)
     driver_changed = Signal()
     outputs_changed = Signal()
@@ -85,6 +86,7 @@ class Desk(QObject):
         self._runner.portrait_changed.connect(self.portrait_changed)
         self._runner.preparing_changed.connect(self.preparing_changed)
         self._runner.driver_changed.connect(self.driver_changed)
+        self._runner.solved.connect(self.solved)
         self.takes.changed.connect(self.outputs_changed)
         self.sending.changed.connect(self.outputs_changed)
 

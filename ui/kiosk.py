@@ -31,7 +31,9 @@ class Kiosk(QWidget):
         self._studio, self._folder = studio, folder
         self._escaped_s, self._ended = -ESCAPE_S, False
         self._keys: list[str] = []
-        self._asked = ""
+        # Those that cannot be used are passed over from then on, in the direction that was asked for.
+        self._unusable: set[str] = set()
+        self._asked, self._way = "", 1
         self.setWindowTitle("didlive")
         self.setCursor(Qt.CursorShape.BlankCursor)
         self.picture = Picture(newest(lambda: studio.session.preview if studio.session else None))
@@ -49,6 +51,7 @@ class Kiosk(QWidget):
         self._next.start()
         studio.portraits_added.connect(self._take)
         studio.busy_changed.connect(self._busy)
+        studio.preparing_changed.connect(self._look)
         studio.session_changed.connect(lambda session: self._busy("", 0.0))
         studio.message.connect(lambda level, text: self._say(text) if level == "error" else None)
         studio.closed.connect(self._finish)
@@ -60,9 +63,16 @@ class Kiosk(QWidget):
             # From the one that was asked for last: a picture that cannot be used never plays, and the next one shall.
             now = self._asked or self._studio.preparing or self._studio.portrait
             at = keys.index(now) + by if now in keys else 0
-            self._asked = keys[at % len(keys)]
+            turn = (keys[(at + n * by) % len(keys)] for n in range(len(keys)))
+            self._asked, self._way = next((key for key in turn if key not in self._unusable), keys[at % len(keys)]), by
             self._studio.choose_portrait(self._asked)
             self._next.start()
+
+    def _look(self) -> None:
+        """Pass over a picture that was asked for and cannot be used."""
+        if self._asked and not self._studio.preparing and self._asked not in {self._studio.portrait, *self._unusable}:
+            self._unusable.add(self._asked)
+            self.step(self._way)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()

@@ -60,9 +60,9 @@ class MessageBar(QFrame):
         self.raise_()
         self.place()
 
-    def solved(self) -> None:
-        """There is nothing to try again any more: the message goes when it was read."""
-        if self._run is not None:
+    def solved(self, text: str = "") -> None:
+        """There is nothing to try again any more, or what `text` told is mended: the message goes when it was read."""
+        if self._run is not None or (text and text == self.text):
             self._run, self.level = None, "warning"
             self.action.hide()
             self._stay("warning", self.text + self._below)

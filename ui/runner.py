@@ -30,7 +30,8 @@ READY_AHEAD = 9
 
 class Runner(QObject):
     """Owns the session. `began(session)` after each start, `ended(session)` when one was stopped on the way to another
-    or by the user, `portrait_changed(key)`, `driver_changed`, `message(level, text)`."""
+    or by the user, `portrait_changed(key)`, `driver_changed`, `message(level, text)`, `solved(text)`: what that message
+    told is so no more."""
 
     began = Signal(object)
     ended = Signal(object)
@@ -38,6 +39,7 @@ class Runner(QObject):
     driver_changed = Signal()
     preparing_changed = Signal()
     message = Signal(str, str)
+    solved = Signal(str)
 
     def __init__(self, jobs: Jobs, shelf: Shelf, tuning: Tuning, consents: Consents,
                  parent: QObject | None = None) -> None:
@@ -50,6 +52,7 @@ class Runner(QObject):
         self.driver = Driver("", "")
         # What was asked for and cannot be opened; the built-in motion drives instead.
         self._unusable: Driver | None = None
+        self._undriven_by = ""
         self.session: Session | None = None
         # Begun and not stopped yet: the one that plays, and others while a job begins or stops them.
         self._open: set[Session] = set()
@@ -67,6 +70,11 @@ class Runner(QObject):
     def running(self) -> bool:
         """Whether there is a session that has not failed."""
         return self.session is not None and not self.session.failure
+
+    @property
+    def starting(self) -> bool:
+        """Whether a session is about to begin."""
+        return self._starting
 
     @property
     def preparing(self) -> str:
@@ -164,7 +172,8 @@ class Runner(QObject):
 
     def _undriven(self, driver: Driver, error: DidliveError) -> None:
         """Let the built-in motion stand in for what cannot be opened."""
-        self.message.emit("error", str(error))
+        self._undriven_by = str(error)
+        self.message.emit("error", self._undriven_by)
         if isinstance(error, BadInput):
             self._unusable = driver
             self.find_camera()
@@ -339,6 +348,8 @@ class Runner(QObject):
 
         def swapped(_: Any) -> None:
             session.follow(self._wish.following and not self._tuning.settings.voice.alone)
+            if self._unusable is None:
+                self.solved.emit(self._undriven_by)
 
         self._jobs.submit(swap, swapped, failed=lambda error: self._undriven(driver, error), soon=True)
 

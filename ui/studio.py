@@ -176,7 +176,7 @@ class Studio(Workbench):
     def recalibrate(self, countdown_s: int = 3) -> None:
         """Count down, then take the performer's face as neutral."""
         if not self.following:
-            self.message.emit("warning", tr("Start the show first"))
+            self._ask_to_start()
             return
         self._left = countdown_s + 1
         self._count_down()
@@ -192,7 +192,7 @@ class Studio(Workbench):
     def start_wizard(self, name: str) -> RangeRun | None:
         """Measure the performer's ranges; None (and a message) when nobody is followed."""
         if self.session is None or not self.following:
-            self.message.emit("warning", tr("Start the show first"))
+            self._ask_to_start()
             return None
         run = RangeRun(self.session, name, self)
         run.failed.connect(lambda text: self.message.emit("error", text))
@@ -245,16 +245,20 @@ class Studio(Workbench):
     def record(self, on: bool) -> None:
         """Record what goes out, or finish the recording."""
         if self.session is None:
-            self.message.emit("warning", tr("Start the show first"))
+            self._ask_to_start()
         elif on:
             self.takes.begin(self.session, self.settings)
         else:
             self.takes.end(self.session)
 
+    def _ask_to_start(self) -> None:
+        self.message.emit("warning", tr("One moment: the show begins") if self._runner.starting else
+                          tr("Start the show first"))
+
     def snapshot(self) -> None:
         """Save what goes out now as a picture."""
         if self.session is None:
-            self.message.emit("warning", tr("Start the show first"))
+            self._ask_to_start()
         else:
             self.takes.snapshot(self.session)
 
@@ -287,7 +291,11 @@ class Studio(Workbench):
         self._tick()
 
     def _ended(self, session: Session) -> None:
+        cut_off = self.takes.recording and self.session is not None
         self.takes.ended()
+        if cut_off:
+            self.message.emit("warning", tr("The recording ended, because the size, frame rate or transparency of the "
+                                            "picture changed; Record begins another one"))
         if self.session is None:
             self.session_changed.emit(None)
 
@@ -296,9 +304,14 @@ class Studio(Workbench):
         if session is None:
             return
         if name:
-            self._jobs.submit(lambda: session.use_performer(self.store.performer(name)))
+            self._jobs.submit(lambda: session.use_performer(self.store.performer(name)), failed=self._no_performer)
         else:
             session.use_performer(None)
+
+    def _no_performer(self, error: DidliveError) -> None:
+        """Tell once that a performer cannot be read, and use nobody's face and ranges."""
+        self.message.emit("error", str(error))
+        self.use_performer("")
 
     def _count_down(self) -> None:
         self._left -= 1

@@ -9,11 +9,11 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from didlive.profiles import Store
+from didlive.profiles import STYLED, Store
 from didlive.settings import Settings, changed, difference, get, overlay, walk
 
-# A portrait keeps these for itself; everything else is the same for all.
-OWN = ("output.kind", "output.framing", "output.background", "motion.gains.")
+# A portrait keeps these for itself, a whole style among them; everything else is the same for all.
+OWN = ("output.kind", "output.framing", "output.background", *(f"motion.{part}" for part in STYLED))
 SAVE_MS, MERGE_S, MOST_STEPS = 500, 1.0, 200
 
 

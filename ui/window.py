@@ -49,6 +49,7 @@ class MainWindow(QMainWindow):
             "open": self._library.ask_files, "reset_layout": self._reset_layout, "rebind": self._rebind,
             "doctor": lambda: self._show(DoctorDialog(studio, self)), "about": lambda: self._show(AboutDialog(self))})
         studio.message.connect(self._message)
+        studio.solved.connect(self.stage.messages.solved)
         studio.closed.connect(self._finish)
         studio.session_changed.connect(lambda session: self.stage.messages.solved() if session is not None else None)
         for signal in (studio.settings_changed, studio.library_changed, studio.stats_changed, studio.session_changed,

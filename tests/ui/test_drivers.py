@@ -55,6 +55,32 @@ def test_the_next_start_shows_the_portrait_all_the_same(studio: Studio, models: 
     assert studio.driving == "the built-in motion" and any("broken.npz" in text for text in told)
 
 
+def test_what_was_said_of_a_broken_file_goes_when_another_one_drives(show: Studio, until: Until, broken: Path,
+                                                                     tmp_path: Path):
+    told, solved = [], []
+    show.message.connect(lambda level, text: told.append(text) if level == "error" else None)
+    show.solved.connect(solved.append)
+    show.choose_camera(str(broken))
+    until(lambda: told and show.driving == "the built-in motion" and "broken" not in opened(show))
+    assert told[0] not in solved
+    good = tmp_path / "good.npz"
+    good.write_bytes(Path(demo_motion()).read_bytes())
+    show.choose_camera(str(good))
+    until(lambda: told[0] in solved)
+
+
+def test_a_performer_that_is_gone_is_said_once(show: Studio, until: Until):
+    told: list[str] = []
+    show.message.connect(lambda level, text: told.append(text) if level == "error" else None)
+    show.use_performer("gone")
+    until(lambda: told)
+    assert "gone" in told[0] and show.settings.window.performer == ""
+    before = show.session
+    show.change("output.size", "256x256")
+    until(lambda: show.session is not None and show.session is not before)
+    assert len(told) == 1
+
+
 def test_a_wizard_needs_somebody_to_measure(show: Studio, until: Until):
     told: list[str] = []
     show.message.connect(lambda _, text: told.append(text))

@@ -103,6 +103,15 @@ def test_sentences_that_were_put_together_elsewhere():
     ("a.mp4 is not a video that can be read (Invalid data found when processing input); give a clip such as .mp4, "
      ".mov, .webm or .mkv", "a.mp4 不是可读取的视频（文件内容无效）"),
     ("/dev/video9 cannot be opened (Permission denied)", "/dev/video9 无法打开（没有权限）"),
+    ("motion file a.npz cannot be used: it lacks version, size", "动作文件 a.npz 无法使用：缺少 version, size"),
+    ("motion file a.npz cannot be used: landmarks has shape (2, 2), expected (frames, 478, 3)",
+     "动作文件 a.npz 无法使用：landmarks 的形状是 (2, 2)，应为 (frames, 478, 3)"),
+    ("performer ada cannot be read: No such file or directory; calibrate again",
+     "无法读取表演者“ada”：文件或文件夹不存在；"),
+    ("settings file s.toml has version 9; this didlive reads version 1; it was set aside as s.broken, and defaults are "
+     "used", "设置文件 s.toml 的版本是 9；此 didlive 读取版本 1；该文件已另存为 s.broken，现使用默认设置"),
+    ("motion.strength = 9.0 is out of range; use 0.0 to 2.0; it was set aside as s.broken, and defaults are used",
+     "motion.strength = 9.0 超出范围；请用 0.0 到 2.0；该文件已另存为 s.broken"),
 ])
 def test_what_can_go_wrong_is_said_in_chinese(english: str, chinese: str):
     assert Sentences(CHINESE).find(english).startswith(chinese)

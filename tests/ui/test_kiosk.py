@@ -89,9 +89,15 @@ def test_a_picture_that_cannot_be_used_is_passed_over(kiosk: tuple[Studio, Kiosk
     window._keys = [first, grey, last]
     problems.clear()
     window.step(1)
-    until(refused)
+    until(lambda: studio.portrait == last)
+    assert any("no face" in problem for problem in problems)
+    # From then on it has no turn at all, in no direction.
+    problems.clear()
+    window.step(-1)
+    until(lambda: studio.portrait == first)
     window.step(1)
     until(lambda: studio.portrait == last)
+    assert not problems
 
 
 def test_escape_twice_ends_it(qtbot, kiosk: tuple[Studio, Kiosk], until: Until):

@@ -190,6 +190,14 @@ def test_the_wizard_measures_step_by_step(qtbot, show: Studio, until, monkeypatc
     until(lambda: show.settings.window.performer == "Mae")
     assert texts == {(step.text, step.name) for step in STEPS}
     assert show.store.performers() == ("Mae",) and not dialog.isVisible()
+    until(lambda: show.performers)
+    again = RangeDialog(show)
+    qtbot.addWidget(again)
+    again.name.setText("mae")
+    assert again.count.text() == "This replaces what was measured of Mae."
+    again.begin.click()
+    assert again.run is not None and again.run._name == "Mae", "one file where small letters are capitals"
+    again.reject()
 
 
 def test_the_wizard_can_be_cancelled(qtbot, show: Studio):

@@ -94,6 +94,20 @@ def test_own_styles_are_saved_picked_and_deleted(panel: MotionPanel, studio: Stu
     assert studio.settings.motion.gains.jaw == 1.7 and studio.store.profiles() == ()
 
 
+def test_a_name_that_is_taken_is_said_before_it_is_replaced(panel: MotionPanel, studio: Studio, until):
+    studio.save_profile("Stage")
+    until(lambda: panel.profiles.findData("Stage") > 0)
+    studio.change("motion.gains.jaw", 0.4)
+    panel.save.click()
+    dialog = panel.findChild(QInputDialog)
+    assert dialog.labelText() == "Name"
+    dialog.setTextValue("stage")
+    assert "replaces your style “Stage”" in dialog.labelText()
+    dialog.accept()
+    until(lambda: panel.profiles.currentData() == "Stage")
+    assert studio.store.profiles() == ("Stage",) and studio.store.profile("Stage")["motion"]["gains"]["jaw"] == 0.4
+
+
 def test_a_name_that_cannot_be_used_is_told(panel: MotionPanel, studio: Studio, qtbot):
     with qtbot.waitSignal(studio.message, check_params_cb=lambda level, text: level == "error" and "a/b" in text):
         panel._save("a/b")

@@ -70,16 +70,16 @@ def test_a_value_out_of_range_changes_nothing(tuning: Tuning):
     assert tuning.settings == Settings() and not tuning.can_undo
 
 
-def test_a_portrait_has_gains_framing_and_background_for_itself(tuning: Tuning, kept: Kept):
+def test_a_portrait_has_its_style_framing_and_background_for_itself(tuning: Tuning, kept: Kept):
     tuning.wear("a", {})
     tuning.change({"output.background": "green", "output.kind": "drawn"})
-    tuning.change({"motion.limits.yaw_deg": 20.0})
+    tuning.change({"motion.look_at_camera": 0.5})
     tuning.flush()
     assert kept.key == "a" and kept.own == {"output": {"background": "green", "kind": "drawn"}}
-    assert kept.common.motion.limits.yaw_deg == 20.0 and kept.common.output.background == "picture"
+    assert kept.common.motion.look_at_camera == 0.5 and kept.common.output.background == "picture"
     tuning.wear("b", {"motion": {"gains": {"mouth": 0.5}}})
     assert tuning.settings.output.background == "picture" and tuning.settings.output.kind == "auto"
-    assert tuning.settings.motion.gains.mouth == 0.5 and tuning.settings.motion.limits.yaw_deg == 20.0
+    assert tuning.settings.motion.gains.mouth == 0.5 and tuning.settings.motion.look_at_camera == 0.5
     assert tuning.settings.window.portrait == "b"
     tuning.wear("a", kept.own)
     assert tuning.settings.output.background == "green" and tuning.settings.motion.gains.mouth == 1.0
@@ -87,12 +87,26 @@ def test_a_portrait_has_gains_framing_and_background_for_itself(tuning: Tuning, 
 
 def test_undo_leaves_the_portrait_alone_that_plays_now(tuning: Tuning):
     tuning.wear("ada", {})
-    tuning.change({"motion.gains.mouth": 1.5, "motion.strength": 0.5})
+    tuning.change({"motion.gains.mouth": 1.5, "motion.look_at_camera": 0.5})
     tuning.change({"output.framing": "full"})
     tuning.wear("bea", {"motion": {"gains": {"mouth": 0.7}}})
     tuning.undo()
     assert not tuning.can_undo
-    assert (tuning.settings.motion.strength, tuning.settings.motion.gains.mouth) == (1.0, 0.7)
+    assert (tuning.settings.motion.look_at_camera, tuning.settings.motion.gains.mouth) == (0.0, 0.7)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_style_is_one_portraits_as_a_whole(tuning: Tuning, kept: Kept, name: str):
+    tuning.wear("ada", {})
+    tuning.apply(PRESETS[name])
+    styled = tuning.settings.motion
+    tuning.flush()
+    own = kept.own
+    assert kept.common.motion == Settings().motion
+    tuning.wear("bea", {})
+    assert tuning.settings.motion == Settings().motion and not tuning.can_undo
+    tuning.wear("ada", own)
+    assert tuning.settings.motion == styled
 
 
 def test_saving_comes_by_itself_a_moment_after_the_last_change(qtbot, tuning: Tuning, kept: Kept):

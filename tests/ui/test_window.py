@@ -205,6 +205,12 @@ def test_an_error_is_not_wiped_out_by_what_happens_next(qtbot, window: MainWindo
     bar.close_button.click()
     show.message.emit("info", "recording")
     assert bar._label.text().splitlines() == ["Recording"]
+    show.message.emit("error", "the camera is in use")
+    show.solved.emit("this picture is broken")
+    assert bar.level == "error" and not bar._away.isActive()
+    show.solved.emit("the camera is in use")
+    bar._away.timeout.emit()
+    assert not bar.isVisible(), "what is mended goes when it was read"
 
 
 def test_both_languages(window: MainWindow, language: Callable[[str], None], until: Until):

@@ -104,6 +104,22 @@ def test_a_key_that_is_held_down_is_one_press(studio: Studio, qtbot):
     assert {h.name for h in HOTKEYS if actions.by_name[h.name].autoRepeat()} == set(REPEATING)
 
 
+@pytest.mark.parametrize(("path", "value"), [("output.background", "transparent"), ("output.rate_hz", 24.0)])
+def test_a_recording_that_a_setting_ends_says_so(show: Studio, until: Until, path: str, value: object):
+    told: list[str] = []
+    show.message.connect(lambda _, text: told.append(text))
+    until(lambda: show.session is not None)
+    show.record(True)
+    until(lambda: show.recording and running(show).output_states()[0].written > 5)
+    before = running(show)
+    show.change(path, value)
+    until(lambda: show.session is None)
+    show.snapshot()
+    assert told[-1] == "One moment: the show begins"
+    until(lambda: show.session is not None and show.session is not before and not show.recording)
+    assert any(text.startswith("Recorded ") for text in told) and "The recording ended" in told[-1]
+
+
 def test_two_quick_clicks_are_one_recording(show: Studio, until: Until):
     said: list[tuple[str, str]] = []
     show.message.connect(lambda level, text: said.append((level, text)))

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from didlive.errors import DidliveError
-from didlive.profiles import PRESETS
+from didlive.profiles import PRESETS, same_name
 from didlive.settings import Settings, overlay, walk
 from ui.i18n import tr
 
@@ -107,7 +107,13 @@ class MotionPanel(Panel):
     def _ask_name(self) -> None:
         dialog = QInputDialog(self)
         dialog.setWindowTitle(tr("Save as a style of my own"))
-        dialog.setLabelText(tr("Name"))
+
+        def tell(name: str) -> None:
+            known = same_name(name, self.studio.profiles)
+            dialog.setLabelText(tr("Name; this replaces your style “{name}”", name=known) if known else tr("Name"))
+
+        dialog.textValueChanged.connect(tell)
+        tell("")
         dialog.setTextValue(self.profiles.currentData() or "")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.textValueSelected.connect(self._save)
@@ -115,7 +121,7 @@ class MotionPanel(Panel):
 
     def _save(self, name: str) -> None:
         if name.strip():
-            self.studio.save_profile(name.strip())
+            self.studio.save_profile(same_name(name, self.studio.profiles) or name.strip())
 
     def _ask_delete(self) -> None:
         name = self.profiles.currentData()

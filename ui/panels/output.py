@@ -217,7 +217,8 @@ class OutputPanel(Panel):
                           tr("Recording {time}, {size} MB", **values))
 
     def _show_restarts(self) -> None:
-        self.restarts.setText(tr("Another size ends the recording that runs.") if self.studio.recording else "")
+        self.restarts.setText(tr("Another size or frame rate, or a transparent background or none any more, ends the "
+                                 "recording that runs.") if self.studio.recording else "")
         self.restarts.setVisible(self.studio.recording)
 
     # What people do.

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from didlive.calibration import STEPS
 from didlive.errors import BadInput
-from didlive.profiles import check_name
+from didlive.profiles import check_name, same_name
 from ui.i18n import say, tr
 
 from .faces import FaceHint
@@ -99,12 +99,15 @@ class RangeDialog(QDialog):
             # Said now: after the measuring all of it would be lost.
             problem = say(str(error))
         self.begin.setEnabled(bool(name) and not problem)
-        self.count.setText(problem or tr("Only numbers are kept, never a picture of you."))
+        known = same_name(name, self.studio.performers)
+        self.count.setText(problem or (tr("This replaces what was measured of {name}.", name=known) if known else
+                                       tr("Only numbers are kept, never a picture of you.")))
 
     def _begin(self) -> None:
         if self.run is not None:
             return
-        run = self.studio.start_wizard(self.name.text().strip())
+        name = self.name.text().strip()
+        run = self.studio.start_wizard(same_name(name, self.studio.performers) or name)
         if run is None:
             self.count.setText(tr("Start the show first: without a picture of you there is nothing to measure."))
             return
