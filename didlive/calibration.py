@@ -150,18 +150,19 @@ def load_performer(path: Path) -> Performer:
 
 def read_performer(data: bytes, name: str) -> Performer:
     """Return the performer in the bytes of an npz archive. Raises BadInput when they cannot be read or used."""
+    who = f"performer {name}".rstrip()
     shapes = {f"neutral_{k}": v for k, v in _SHAPES.items()} | {f"range_{k}": v for k, v in _RANGES.items()}
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             if int(archive["version"]) != VERSION:
-                raise BadInput(f"performer {name} has version {int(archive['version'])}; this didlive reads version "
+                raise BadInput(f"{who} has version {int(archive['version'])}; this didlive reads version "
                                f"{VERSION}; calibrate again")
             arrays = {key: np.asarray(archive[key], np.float32) for key in shapes}
     except (*DAMAGED_ARCHIVE, OSError, ValueError, KeyError) as error:
-        raise BadInput(f"performer {name} cannot be used: the file is damaged; calibrate again") from error
+        raise BadInput(f"{who} cannot be used: the file is damaged; calibrate again") from error
     for key, shape in shapes.items():
         if arrays[key].shape != shape or not np.isfinite(arrays[key]).all():
-            raise BadInput(f"performer {name} cannot be used: {key} is damaged; calibrate again")
+            raise BadInput(f"{who} cannot be used: {key} is damaged; calibrate again")
     jaw, brows, turn_deg = (float(arrays[f"range_{key}"]) for key in ("jaw", "brows", "turn_deg"))
     ranges = Ranges(arrays["range_lids"], arrays["range_blink"], jaw, brows, turn_deg)
     return Performer(name, Measure(*(arrays[f"neutral_{key}"] for key in _SHAPES)), ranges)

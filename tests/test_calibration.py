@@ -117,6 +117,6 @@ def test_a_damaged_performer_is_said_in_one_line(calm: Measure):
         for name, data in (members | {"neutral_gaze.npy": header.replace(b"}", b" ")}).items():
             archive.writestr(name, data)
     for data in (bytes(torn), changed.getvalue(), whole[:500], b"nothing"):
-        with pytest.raises(BadInput, match="performer me cannot be read") as caught:
+        with pytest.raises(BadInput, match="performer me cannot be used: the file is damaged") as caught:
             read_performer(data, "me")
         assert "\n" not in str(caught.value)

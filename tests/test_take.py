@@ -191,7 +191,7 @@ def test_what_is_no_take_is_refused(tmp_path: Path):
         remade("format.take", about=about.replace(b"format = 1", b"format = 2")): "format 2; this didlive reads",
         remade("motion.take", motion=None): "not complete",
         remade("numbers.take", motion=b"nothing"): "numbers.take",
-        remade("person.take", person=b"nothing"): "cannot be read",
+        remade("person.take", person=b"nothing"): "performer cannot be used: the file is damaged",
         remade("settings.take", settings=b"[motion]\nstrength = 99.0\n"): "out of range",
         remade("toml.take", about=b"]["): "damaged",
         remade("name.take", about=about.replace(b"[portrait]", b"portrait = 'me'\n[other]")): "damaged",
