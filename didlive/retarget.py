@@ -70,9 +70,8 @@ LOGITS, PUSH_SPAN = 5.5, 0.4
 # How far the outline of a drawn face holds what is inside it, in distances of the lips from it; and the least width of
 # its mouth against the performer's.
 HELD, DRAWN_MOUTH = 0.8, 0.3
-# Half-open lids make a drawn face sullen: they stay wider open, by this power. Its brows are moved less, since the hair
-# that they are drawn on moves, too.
-DRAWN_LIDS, DRAWN_BROWS = 0.6, 0.9
+# Drawn brows are moved less, since the hair that they are drawn on moves, too.
+DRAWN_BROWS = 0.9
 # Performer's lid apertures under this (in mouth widths) are closed lips.
 CONTACT = 0.035
 
@@ -333,8 +332,6 @@ class Retargeter:
             # A gain changes half-closed lids but not the closed end.
             opening = opening if opening <= 0 else 1 + (opening - 1) * (gain if opening > 0.5 or gain > 1 else 1.0)
             opening = min(max(opening, 0.0), 1.35)
-            if self._drawn and opening < 1:
-                opening = opening ** DRAWN_LIDS
             ring = EYE_RINGS[side]
             moved = source[ring] + delta[ring] * size * 0.5
             shape[ring] = moved

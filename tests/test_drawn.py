@@ -331,14 +331,6 @@ def test_the_outline_of_a_drawn_face_holds_while_it_speaks():
     assert held < 0.5 and loose > 3 and lip > 3
 
 
-def test_half_open_lids_stay_wider_open_but_shut_ones_shut():
-    portrait, neutral = drawn_portrait(118), neutral_measure()
-    retargeter = Retargeter(portrait.face, MotionSettings(), drawn=True)
-    motions = [Motion(neutral, neutral, np.full(2, o, np.float32), Presence.TRACK, STAMP) for o in (0.0, 0.5, 1.0)]
-    lids = [float(retargeter.retarget(motion).lids[0]) for motion in motions]
-    assert lids[0] == 0 and 0.6 < lids[1] < 0.75 and lids[2] == 1
-
-
 def test_the_kind_is_a_setting(models: Path, tmp_path: Path):
     settings = Settings(output=OutputSettings(size="128x128", kind="drawn"), generator="warp")
     actor = prepare_actor(demo_portrait(), settings)

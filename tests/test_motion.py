@@ -66,10 +66,11 @@ def test_a_whole_clip_is_smoothed_without_delay(measures: list[Measure]):
     assert int(np.argmax(lags)) - 4 == 0
 
 
-def test_closed_lids_are_closed_and_neutral_lids_are_open():
+def test_closed_lids_are_closed_half_closed_ones_half_and_neutral_ones_open():
     neutral, score = np.array([0.3, 0.25], np.float32), np.array([0.1, 0.1], np.float32)
     assert own_range_lids(neutral, neutral, score, score) == pytest.approx(1)
     assert own_range_lids(0.35 * neutral, neutral, score + 0.5, score) == pytest.approx(0)
+    assert own_range_lids(0.6 * neutral, neutral, score, score) == pytest.approx(0.5, abs=0.02), "half-closed"
     # The tracker's points lag, its blink score knows: closed all the same.
     assert own_range_lids(0.6 * neutral, neutral, score + 0.6, score) == pytest.approx(0)
 

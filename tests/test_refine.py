@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -18,6 +19,9 @@ from didlive.geometry import CHIN, EYE_LOWER, EYE_RINGS, EYE_UPPER, LIPS_INNER, 
 from didlive.portrait import load_portrait
 from didlive.types import Drive, Portrait, Presence, Stamp
 from engines import EngineFailed
+
+# A landmark on the fold above an upper lid.
+LID_FOLD = 27
 
 
 class Constant:
@@ -135,7 +139,7 @@ def test_each_region_gets_its_own(generator: RefineGenerator, source: RefineSour
         x, y = np.round(points[:, :2].mean(0)).astype(int)
         return change[y - 1:y + 2, x - 1:x + 2].mean((0, 1))
 
-    red, green, blue = at(pose.landmarks[LIPS_INNER]), at(pose.landmarks[EYE_RINGS[0]]), at(pose.landmarks[[50, 205]])
+    red, green, blue = (at(pose.landmarks[points]) for points in (LIPS_INNER, [LID_FOLD], [50, 205]))
     assert red[0] > 20 and abs(red[1]) < 3 and green[1] > 20 and abs(green[0]) < 3 and blue[2] > 10
     # Not a pixel beyond the face.
     assert not change[:5].any() and not change[-5:].any() and not change[:, :5].any()
@@ -157,10 +161,26 @@ def test_shut_lids_are_changed_little(generator: RefineGenerator, source: Refine
         upper, lower = landmarks[EYE_UPPER[0]], landmarks[EYE_LOWER[0]]
         landmarks[EYE_UPPER[0]] = lower + (upper - lower) * opening
         change = added(generator, source, replace(asked, landmarks=landmarks))
-        x, y = np.round(landmarks[EYE_RINGS[0], :2].mean(0) - [source.warp.x, source.warp.y]).astype(int)
+        x, y = np.round(landmarks[LID_FOLD, :2] - [source.warp.x, source.warp.y]).astype(int)
         return float(change[y - 1:y + 2, x - 1:x + 2, 1].mean())
 
     assert green(0.75) > 40 and abs(green(0.0) - LID_LEAST * green(0.75)) < 4
+
+
+def test_the_iris_stays_the_portraits_own(generator: RefineGenerator, source: RefineSource):
+    """Unsure where it went, a network draws a mean of iris and white: pupils would fade in a look aside."""
+    asked = drive(source, jaw=0.1)
+    landmarks = asked.landmarks.copy()
+    landmarks[[*EYE_UPPER[0], *EYE_UPPER[1]], 1] -= 3
+    landmarks[468:478, 0] += 0.12 * abs(landmarks[33, 0] - landmarks[133, 0])
+    asked = replace(asked, landmarks=landmarks)
+    plain = WarpGenerator().generate(source.warp, asked).image
+    seen = views(plain, pose_of(asked, source.warp), source.reference)
+    change = np.ascontiguousarray(np.abs(added(generator, source, asked)).astype(np.uint8))
+    for crop, matrix in zip(seen.eyes, seen.matrices[1:3], strict=True):
+        green, ball = take(change, matrix, EYE)[:, :, 1], cv2.erode(np.minimum(crop[6], crop[7]), np.ones((5, 5)))
+        assert (ball > 200).sum() > 30 and green[ball > 200].max() < 8
+        assert np.median(green[(crop[6] > 200) & (crop[7] < 20)]) > 20, "the white of the eye is the network's"
 
 
 def test_what_is_added_fades_in_with_the_movement(generator: RefineGenerator, source: RefineSource):

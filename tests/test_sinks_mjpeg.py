@@ -220,6 +220,8 @@ def test_closing_ends_every_connection_and_thread(sink: MjpegSink):
     assert len(before) >= 2
     sink.close()
     sink.abort()
+    for thread in before:
+        thread.join(2.0)
     assert [t for t in before if t.is_alive()] == []
     with pytest.raises((OSError, http.client.HTTPException, EOFError)):
         viewer.next()

@@ -169,17 +169,27 @@ def feathers(seen: Views, gates: list[float]) -> list[F32]:
     face = np.asarray(cv2.GaussianBlur(skin, (0, 0), 2.0), dtype=np.float32) * skin * window(FACE)
     eyes = []
     for side, crop in enumerate(seen.eyes):
-        doubt = np.float32(_shutness(crop) * (1 - LID_LEAST))
-        eyes.append(window(EYE) * (1 - doubt))
-        if doubt > 0:
-            face = face * (1 - _to_face(window(EYE) * doubt, seen, 1 + side))
+        share = _eye_share(crop)
+        eyes.append(window(EYE) * share)
+        face = face * (1 - _to_face(window(EYE) * (1 - share), seen, 1 + side))
     mouth = window(MOUTH)
     # A portrait's own teeth are in its own light already.
     less = np.float32(1 - (0 if seen.own_teeth else INSIDE))
-    inside = np.asarray(cv2.GaussianBlur(seen.mouth[6], (0, 0), 1.0), np.float32) / np.float32(255)
+    inside = _softened(seen.mouth[6])
     mouth, face = mouth * (1 - less * inside), face * (1 - _to_face(inside, seen, 0))
     windows = (mouth, *eyes, face)
     return [(weight * np.float32(gate)).astype(np.float32) for weight, gate in zip(windows, gates, strict=True)]
+
+
+def _eye_share(crop: U8) -> F32:
+    """Return (H, W) shares 0..1 of the network's change that an eye's crop (9, H, W) takes. The iris takes none: the
+    warp moves the portrait's own as a whole, and the network, unsure where it went, draws a mean of iris and white."""
+    doubt = np.float32(_shutness(crop) * (1 - LID_LEAST))
+    return (1 - doubt) * (1 - _softened(np.minimum(crop[6], crop[7])))
+
+
+def _softened(mask: U8) -> F32:
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 1.0), np.float32) / np.float32(255)
 
 
 def _shutness(crop: U8) -> float:
