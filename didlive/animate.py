@@ -23,7 +23,7 @@ from .pipeline import Renderer
 from .portrait import load_portrait
 from .registry import TRACKERS, load
 from .seams import Sink, StreamFormat
-from .settings import MotionSettings, Settings, Smoothing
+from .settings import MotionSettings, Settings
 from .sinks import sink_for
 from .take import Take
 from .types import Frame, Measure, Motion, Performer, Stamp, Tracking
@@ -33,8 +33,6 @@ from .voice.said import Said
 Progress = Callable[[str, int, int], None]
 SLOWEST_HZ, FASTEST_HZ = 1.0, 120.0
 LONGEST_S = 1.0
-# A filter that lets everything pass: the clip was smoothed already, without delay.
-UNFILTERED = Smoothing(rest_hz=1e9, quick=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +168,7 @@ def clip_motions(performance: Performance, settings: MotionSettings, neutral: in
         calm = None if neutral is None else next((m for i, m in smooth.items() if i >= neutral), raw[-1])
         relaxed = find_neutral(raw) if calm is None else calm
     # The live presence machine, fed with measures that are smoothed already.
-    estimator = MotionEstimator(replace(settings, smoothing=UNFILTERED, auto_neutral=False), relaxed)
+    estimator = MotionEstimator(replace(settings, auto_neutral=False), relaxed, smoothed=True)
     if performer is not None:
         estimator.use(performer)
     stamps = [Stamp(k, round(k * 1e9 / performance.rate_hz)) for k in range(len(performance.order))]

@@ -15,10 +15,12 @@ from didlive.motion import (
     average,
     blink_curve,
     find_neutral,
+    hasten,
     measure,
     mirrored,
     own_range_lids,
     smooth_clip,
+    to_motion,
 )
 from didlive.recording import Recording, load_recording
 from didlive.settings import Idle, MotionSettings, Smoothing
@@ -73,6 +75,28 @@ def test_closed_lids_are_closed_half_closed_ones_half_and_neutral_ones_open():
     assert own_range_lids(0.6 * neutral, neutral, score, score) == pytest.approx(0.5, abs=0.02), "half-closed"
     # The tracker's points lag, its blink score knows: closed all the same.
     assert own_range_lids(0.6 * neutral, neutral, score + 0.6, score) == pytest.approx(0)
+
+
+def test_a_blink_closes_though_the_tracker_is_late(measures: list[Measure]):
+    """In a blink of 120 ms the tracker shows half of the way down, one frame late."""
+    calm, dt_s = find_neutral(measures), 0.04
+    way = [1.0, 1.0, 0.75, 0.5, 0.48, 0.75, 0.95, 1.0]
+    seen = [replace(calm, lids=(calm.lids * share).astype(np.float32)) for share in way]
+    for smooth in (smooth_clip(seen, [i * dt_s for i in range(len(way))], Smoothing()), seen):
+        opening = [to_motion(m, calm, Presence.TRACK, Stamp(0, 0)).lids.max() for m in smooth]
+        assert (min(opening) < 0.12) == (smooth is not seen)
+    estimator = MotionEstimator(MotionSettings(auto_neutral=False), calm)
+    live = [motion.lids.max() for i, m in enumerate(seen)
+            if (motion := estimator.follow(m, Stamp(i, round(i * dt_s * 1e9)))) is not None]
+    assert len(live) == len(way) and min(live) < 0.12 and live[-1] > 0.9
+
+
+def test_lids_at_rest_are_left_alone(measures: list[Measure]):
+    calm = find_neutral(measures)
+    trembling = replace(calm, lids=(calm.lids + 0.003).astype(np.float32))
+    np.testing.assert_array_equal(hasten(trembling, calm, 0.033).lids, trembling.lids)
+    far = replace(calm, lids=calm.lids * 0)
+    assert hasten(far, calm, 0.0) is far and hasten(far, calm, 1.0) is far, "no time passed, or somebody else came"
 
 
 def test_a_performer_whose_closed_lids_read_otherwise_closes_all_the_same():
