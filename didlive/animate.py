@@ -26,7 +26,7 @@ from .seams import Sink, StreamFormat
 from .settings import MotionSettings, Settings
 from .sinks import sink_for
 from .take import Take
-from .types import Frame, Measure, Motion, Performer, Stamp, Tracking
+from .types import Frame, Measure, Motion, Performer, Portrait, Stamp, Tracking
 from .voice.said import Said
 
 # Told what is being done ("track" or "draw"), how many frames are done, and how many there are (0: unknown).
@@ -235,9 +235,9 @@ def animate(portrait: Path | str, driving: Path | str | Take, out: Path | str, s
     """Animate a portrait by a clip, a motion file or a take and write `out` (.mp4, .gif, .webp, or a folder of PNG
     pictures).
 
-    audio: "keep" takes the clip's sound over (mp4 only), "none" leaves it out. signed: with Content Credentials (not a
-    folder); then the bytes differ each time. `cancelled` is asked before every frame. Nothing half-written is left
-    behind, and neither input is ever replaced. Raises BadInput, OutputFailed, ModelMissing, Cancelled.
+    audio: "keep" takes the clip's sound over (.mp4 and .webm), "none" leaves it out. signed: with Content Credentials
+    (not a folder); then the bytes differ each time. `cancelled` is asked before every frame. Nothing half-written is
+    left behind, and neither input is ever replaced. Raises BadInput, OutputFailed, ModelMissing, Cancelled.
     """
     start_s = time.monotonic()
     take = driving if isinstance(driving, Take) else None
@@ -273,19 +273,27 @@ def animate(portrait: Path | str, driving: Path | str | Take, out: Path | str, s
         raise
     said = performance.said or [None] * len(performance.trackings)
     lost = sum(t.face is None and voice is None for t, voice in zip(performance.trackings, said, strict=True))
-    notes = [*chosen.warnings, *performance.notes]
+    notes = (*chosen.warnings, *performance.notes,
+             *closing_notes(out, chosen, renderer, lost, len(performance.trackings), signed))
+    return Report(out, count, performance.rate_hz, (width, height), lost, renderer.faults,
+                  time.monotonic() - start_s, notes)
+
+
+def closing_notes(out: Path, chosen: Portrait, renderer: Renderer, lost: int, tracked: int,
+                  signed: bool) -> tuple[str, ...]:
+    """Sign a finished file where it shall be; return what is to be said about it: lost of the tracked frames have no
+    face."""
+    notes = []
     if signed:
         try:
             sign(out, used([chosen.sha256], Ledger()))
         except OutputFailed as error:
             notes.append(str(error))
     if lost:
-        notes.append(f"no face was seen in {lost} of {wording.frames(len(performance.trackings))}; "
-                     "the portrait idles there")
+        notes.append(f"no face was seen in {lost} of {wording.frames(tracked)}; the portrait idles there")
     if renderer.faults:
         notes.append(f"{wording.frames(renderer.faults)} could not be drawn: {renderer.problem}")
-    return Report(out, count, performance.rate_hz, (width, height), lost, renderer.faults,
-                  time.monotonic() - start_s, tuple(notes))
+    return tuple(notes)
 
 
 def _check_clip(driving: Path) -> None:

@@ -371,9 +371,9 @@ class Session(Broadcast):
         self._cues.put(_Cue(motion, stamp, live))
         take, voice = self.take, self.voice
         if take is not None:
-            seen = None if self._panicking else self.tracking.peek()
-            said = None if self._panicking or voice is None else voice.said
-            take.add(seen, stamp, motion, self._observer.performer, said, held=self._held)
+            said = None if voice is None else voice.said
+            take.add(self.tracking.peek(), stamp, motion, self._observer.performer, said, held=self._held,
+                     hidden=self._panicking)
         out = self.motion_out
         if out is not None and not self._held:
             out.add(None if self._panicking else motion)

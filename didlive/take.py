@@ -114,23 +114,24 @@ class TakeWriter:
         self._splice.paused = on
 
     def add(self, tracking: Tracking | None, stamp: Stamp, motion: Motion | None = None,
-            performer: Performer | None = None, said: Said | None = None, *, held: bool = False) -> None:
-        """Keep one frame. tracking: what was seen, None when it must not show. motion: what was made of it, for the
-        neutral face (mirrored as the settings say). said: what the voice did. held: the portrait does not move."""
+            performer: Performer | None = None, said: Said | None = None, *, held: bool = False,
+            hidden: bool = False) -> None:
+        """Keep one frame. tracking: what was seen. motion: what was made of it, for the neutral face (mirrored as the
+        settings say). said: what the voice did. held: the portrait does not move. hidden: nobody must show."""
         with self._lock:
             at_ns = self._splice(stamp.captured_ns)
             if at_ns is None or self._thread is None:
                 return
             if motion is not None:
                 self._neutral, self._performer = motion.neutral, performer
-            if not held:
+            if not held and not hidden:
                 self._shown, self._said = None if tracking is None else tracking.face, said
                 if tracking is not None and tracking.face is not None and tracking.size != self._size:
                     self._hand_over()
                     self._size = tracking.size
             self._start_ns = at_ns if self._start_ns < 0 else self._start_ns
             self._last_ns = max(at_ns - self._start_ns, self._last_ns + 1)
-            self._rows.append((self._last_ns, self._shown, self._said))
+            self._rows.append((self._last_ns, None, None) if hidden else (self._last_ns, self._shown, self._said))
             if len(self._rows) >= CHUNK:
                 self._hand_over()
 

@@ -159,6 +159,7 @@ def test_the_command(tmp_path: Path, ada: Path, capsys: pytest.CaptureFixture[st
     assert run(["consent", "revoke", ada], capsys)[0] == 0
     assert "revoked" in run(["consent", "list"], capsys)[1]
     for command in (["animate", "--portrait", ada, "--demo", "--out", tmp_path / "out.mp4"],
+                    ["evaluate", "--portrait", ada, "--driving", tmp_path / "clip.mp4"],
                     ["live", "--portrait", ada, "--demo", "--no-window"]):
         code, _, error = run(command, capsys)
         assert code == 2 and "ada does not go live: the consent was revoked" in error and error.count("\n") == 1
@@ -167,3 +168,15 @@ def test_the_command(tmp_path: Path, ada: Path, capsys: pytest.CaptureFixture[st
     (tmp_path / "config" / "consent" / "ledger.jsonl").write_text("nonsense\n")
     code, _, error = run(["consent", "list"], capsys)
     assert code == 0 and "tampered" in error
+
+
+def test_another_consent_that_still_counts_is_named(tmp_path: Path, ada: Path, capsys: pytest.CaptureFixture[str],
+                                                    monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DIDLIVE_CONFIG", str(tmp_path / "config"))
+    run(["consent", "add", ada, "--kind", "agreed", "--who", "Ada"], capsys)
+    run(["consent", "add", ada, "--kind", "myself"], capsys)
+    older, newer = (c.number for c in Ledger().entries())
+    code, said, _ = run(["consent", "revoke", older], capsys)
+    assert code == 0 and f"still goes live by consent {newer}" in said and Ledger().state(hash_of(ada)) == "valid"
+    code, said, _ = run(["consent", "revoke", newer], capsys)
+    assert code == 0 and "does not go live any more" in said and Ledger().state(hash_of(ada)) == "revoked"

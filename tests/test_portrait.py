@@ -95,6 +95,13 @@ def test_a_picture_that_lies_on_its_side_or_its_head_is_refused(portrait: Portra
         load_portrait(tmp_path / "turned.png")
 
 
+def test_a_cup_is_no_face_that_lies_on_its_side(tmp_path: Path):
+    Image.fromarray(skimage.data.coffee()).save(tmp_path / "thing.png")
+    with pytest.raises(BadInput) as caught:
+        load_portrait(tmp_path / "thing.png")
+    assert "no face found" in str(caught.value) and "turned" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("turns", "told"), [
     (1, "turned counter-clockwise"), (2, "upside down"), (3, "turned clockwise")])
 def test_a_drawing_that_was_turned_says_so(tmp_path: Path, turns: int, told: str):

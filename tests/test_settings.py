@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from didlive.cli import build_parser
+from didlive.cli.options import read_settings
 from didlive.errors import BadInput
 from didlive.settings import (
     VERSION,
@@ -166,3 +168,12 @@ def test_any_name_can_be_a_key_in_toml() -> None:
     tree = {"plain": 1, 'with "quotes" and spaces': True, "顔": {"a.b": "x", "deeper": {"y": 0.5}}}
     assert tomllib.loads(to_toml(tree)) == tree
     assert to_toml({}) == "\n"
+
+
+@pytest.mark.parametrize(("text", "size"), [("[motion.gains]\nmouth = 1.2\n", "auto"),
+                                            ("[output]\nsize = '256x256'\n", "256x256")])
+def test_a_settings_file_changes_what_it_names(tmp_path: Path, text: str, size: str) -> None:
+    """`animate` has a default size of its own."""
+    (tmp_path / "some.toml").write_text(text)
+    args = build_parser("animate").parse_args(["animate", "--demo", "--settings", str(tmp_path / "some.toml")])
+    assert read_settings(args, size="auto").output.size == size

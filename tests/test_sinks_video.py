@@ -24,6 +24,7 @@ from didlive.seams import StreamFormat
 from didlive.sinks import sink_for
 from didlive.sinks.video import Mp4Sink
 from didlive.types import F32, Frame, Stamp
+from didlive.voice.sound import read_sound
 
 SIZE, RATE_HZ, SOUND_HZ = 64, 25.0, 16000
 
@@ -298,3 +299,11 @@ def test_unfinished_recordings_do_not_collide(tmp_path: Path):
     record(Mp4Sink(tmp_path / "live.mp4", real_time=True), 10)
     assert (tmp_path / "live.recording.mp4").read_bytes() == b"older"
     assert os.path.getsize(tmp_path / "live.mp4") > 500
+
+
+@pytest.mark.parametrize("sound_start_s", [0.5, 1.0, 1.6])
+def test_a_mouth_hears_the_sound_when_the_file_gives_it(tmp_path: Path, sound_start_s: float):
+    """From the first picture (1.0 s) on, whenever the sound begins."""
+    clip_with_clicks(tmp_path / "clip.mkv", 1.2, (1.8,), start_s=1.0, sound_start_s=sound_start_s)
+    heard = read_sound(tmp_path / "clip.mkv", SOUND_HZ)
+    assert np.abs(heard).argmax() / SOUND_HZ == pytest.approx(0.8, abs=0.01)

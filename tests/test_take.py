@@ -73,7 +73,7 @@ def test_what_is_kept_comes_back(tmp_path: Path):
 def test_hidden_held_paused_and_another_camera(tmp_path: Path):
     writer = TakeWriter(tmp_path / "a.take", SETTINGS, PORTRAIT)
     for number in range(10):
-        writer.add(None if number in (2, 3) else seen(number), stamp(number), neutral_motion(), held=number in (5, 6))
+        writer.add(seen(number), stamp(number), neutral_motion(), held=number in (5, 6, 7), hidden=number in (2, 3, 6))
     writer.pause()
     writer.add(seen(10), stamp(10))
     writer.pause(False)
@@ -81,9 +81,9 @@ def test_hidden_held_paused_and_another_camera(tmp_path: Path):
     writer.add(Tracking(None, (0, 0), 0, stamp(21)), stamp(21))
     writer.close()
     take = load_take(tmp_path / "a.take")
-    assert take.recording.present.tolist() == [n not in (2, 3, 11) for n in range(12)]
+    assert take.recording.present.tolist() == [n not in (2, 3, 6, 11) for n in range(12)]
     shown = [None if t.face is None else t.face.landmarks for t in take.trackings()]
-    assert np.array_equal(shown[4], shown[5]) and np.array_equal(shown[5], shown[6])
+    assert np.array_equal(shown[4], shown[5]) and np.array_equal(shown[5], shown[7])
     assert shown[10] is not None and np.abs(shown[10] - face(20).landmarks).max() < 0.01
     steps = np.diff(take.recording.times_ns)
     assert np.abs(steps[9] - 10**9 / SETTINGS.output.rate_hz) < 10 and steps[10] == pytest.approx(33_333_333, abs=2)

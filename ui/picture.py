@@ -85,11 +85,13 @@ class Maker(threading.Thread):
 
     def run(self) -> None:
         while not self._stop_asked.wait(self._period_s):
+            # What was begun before `forget` must not come after it.
+            ready = self.ready
             image = self._make(*self.size)
             if image is not None:
                 height, width = image.shape[:2]
                 picture = QImage(image.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-                self.ready.put(Shown(picture, image))
+                ready.put(Shown(picture, image))
 
     def stop(self) -> None:
         """End the thread."""

@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         help=f"use the built-in portrait and motion for what is not given (writes {DEMO_OUT})")
     parser.add_argument("--audio", type=to_name, default="keep", metavar="SOUND",
                         help="a file with speech: it moves the mouth, and is heard (--driving moves the rest, if "
-                        "given); or keep: take over the clip's sound (mp4 only); none: leave it out (default keep)")
+                        "given); or keep: take over the clip's sound (mp4 and WebM); none: leave it out (default keep)")
     parser.add_argument("--text", metavar="WORDS", help="what the portrait says, with a voice of espeak-ng (if that is "
                         "installed)")
     parser.add_argument("--voice", default="en-us", metavar="NAME", help="voice for --text, as `espeak-ng --voices` "

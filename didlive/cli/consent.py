@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from ..consent import KINDS, Ledger, hash_of
+from ..consent import KINDS, VALID, Ledger, hash_of
 from .options import to_path
 
 
@@ -42,7 +42,10 @@ def run(args: argparse.Namespace) -> int:
     elif args.action == "revoke":
         path = Path(args.which)
         consent = ledger.revoke(hash_of(path) if path.is_file() else args.which)
-        print(f"{consent.name}: consent {consent.number} is revoked; the portrait does not go live any more")
+        other = ledger.find(consent.sha256)
+        print(f"{consent.name}: consent {consent.number} is revoked; the portrait " + (
+            "does not go live any more" if other is None or other.state != VALID else
+            f"still goes live by consent {other.number} (didlive consent revoke {other.number} takes it back, too)"))
     else:
         print(f"{args.out}: consents written: {ledger.export(args.out)}")
     if ledger.note:

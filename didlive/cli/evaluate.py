@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import BadInput
 from ..settings import OutputSettings, Settings
-from .options import to_path
+from .options import check_consent, to_path
 
 COLUMNS = ("identity", "exp_l1", "exp_corr", "gaze_corr", "blink_corr", "pose_deg", "sharp", "jitter", "lost")
 SELF_COLUMNS = ("psnr", "ssim", "landmarks", "mouth_psnr", "mouth_ssim", "mouth_landmarks", "eyes_psnr", "eyes_ssim",
@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     pairs += read_pairs(args.pairs) if args.pairs else []
     if not pairs and not args.clips:
         raise BadInput("nothing to evaluate; give --portrait and --driving, --pairs, or --self")
+    for pair in pairs:
+        check_consent(pair.portrait)
     # As `didlive animate` does: at the portrait's own resolution.
     settings = Settings(output=OutputSettings(size="auto"))
     with new_folder(args.out) if args.out is not None else nullcontext():

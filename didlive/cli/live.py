@@ -48,7 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                         f"work here), {', '.join(CAMERA_KINDS[1:])}")
     parser.add_argument("--no-window", action="store_true", help="no window: print the state once a second")
     parser.add_argument("--seconds", type=float, metavar="S", help="stop after this time")
-    parser.add_argument("--fps", type=float, metavar="HZ", help="frames per second of outputs (default 30)")
+    parser.add_argument("--fps", type=float, metavar="HZ", help="frames per second of live outputs; a recording "
+                        "keeps all that are drawn (default 30)")
     add_stream_options(parser)
     add_settings_options(parser)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
-from ..settings import Gains, MotionSettings, OutputSettings, Settings, from_dict, load
+from ..settings import Gains, MotionSettings, OutputSettings, Settings, from_dict, load, read_toml
 
 
 def to_name(text: str) -> str:
@@ -42,7 +42,7 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options that change settings; `read_settings` turns them into a `Settings`."""
     output, motion = parser.add_argument_group("picture"), parser.add_argument_group("motion")
     output.add_argument("--size", help=f"size of the picture: {_meta(OutputSettings, 'size')['help']} "
-                                       "(default: animate auto, else 512)")
+                                       "(default: animate and render auto, else 512)")
     framing = _meta(OutputSettings, "framing")
     output.add_argument("--crop", choices=framing["choices"], help=f"{framing['help']} (default head)")
     kind = _meta(OutputSettings, "kind")
@@ -69,13 +69,13 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
 def read_settings(args: argparse.Namespace, size: str | None = None, base: Settings | None = None) -> Settings:
     """Return the settings file's values (or `base`, or the defaults), changed by the options. Raises BadInput.
 
-    size: the default size of this command.
+    size: the default size of this command, for a settings file that names none.
     """
     from ..composite import parse_size
 
     base = load(args.settings) if args.settings is not None else base or Settings()
     tree = dataclasses.asdict(base)
-    if args.settings is None and size is not None:
+    if size is not None and (args.settings is None or "size" not in read_toml(args.settings, "").get("output", {})):
         _put(tree, "output.size", size)
     for text in args.assignments:
         name, value = _split(text, "--set", "motion.limits.yaw_deg=20")

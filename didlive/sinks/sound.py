@@ -10,8 +10,9 @@ from pathlib import Path
 import av
 import numpy as np
 from av.audio.stream import AudioStream
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError, InvalidDataError
+from av.stream import Disposition
 
 from ..errors import OutputFailed
 from ..types import F32
@@ -20,6 +21,42 @@ from .files import as_url
 AAC_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 # Time stamps in real files jitter by a few milliseconds; a larger hole is a real pause and becomes silence.
 GAP_S = 0.02
+
+
+def heard_blocks(clip: InputContainer, layout: str, rate_hz: int) -> Iterator[F32]:
+    """Yield the first sound track of an open file as blocks (channels, n) float32 at `rate_hz` that follow each other
+    without a gap from the first picture on, or from the track's own begin where there is no picture."""
+    source = clip.streams.audio[0]
+    first = next((v for v in clip.streams.video if not v.disposition & Disposition.attached_pic), source)
+    start_s = float((first.start_time or 0) * (first.time_base or 0))
+    resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate_hz)
+    position = 0
+    for frame in _resampled(clip, source, resampler):
+        samples = frame.to_ndarray().astype(np.float32, copy=False)
+        if frame.pts is not None and frame.time_base:
+            begin = round((float(frame.pts * frame.time_base) - start_s) * rate_hz)
+            if begin > position + (GAP_S * rate_hz if position else 0):
+                yield np.zeros((samples.shape[0], begin - position), np.float32)
+                position = begin
+            elif begin < 0:
+                samples = samples[:, -begin:]
+        if samples.shape[1]:
+            yield samples
+            position += samples.shape[1]
+
+
+def _resampled(clip: InputContainer, source: AudioStream, resampler: av.AudioResampler) -> Iterator[av.AudioFrame]:
+    some = False
+    for packet in clip.demux(source):
+        try:
+            frames = packet.decode()
+        except InvalidDataError:
+            continue  # A damaged packet becomes silence, by its neighbours' time stamps.
+        for frame in frames:
+            some = True
+            yield from resampler.resample(frame)
+    if some:
+        yield from resampler.resample(None)
 
 
 class ClipSound:
@@ -44,7 +81,7 @@ class ClipSound:
         source = self._clip.streams.audio[0]
         self._rate_hz = source.rate if codec == "aac" and source.rate in AAC_RATES_HZ else 48000
         self._layout = "mono" if source.channels == 1 else "stereo"
-        self._samples = self._decode(source)
+        self._samples = heard_blocks(self._clip, self._layout, self._rate_hz)
         stream = container.add_stream(codec, rate=self._rate_hz, layout=self._layout)
         assert isinstance(stream, AudioStream)
         self._stream = stream
@@ -70,32 +107,6 @@ class ClipSound:
         """Close the clip; may be called twice."""
         with suppress(OSError, FFmpegError):
             self._clip.close()
-
-    def _decode(self, source: AudioStream) -> Iterator[F32]:
-        """Yield blocks (channels, n) float32 that follow each other without a gap from the first picture on."""
-        start_s = 0.0
-        if self._clip.streams.video:
-            video = self._clip.streams.video[0]
-            start_s = float((video.start_time or 0) * (video.time_base or 0))
-        resampler = av.AudioResampler(format="fltp", layout=self._layout, rate=self._rate_hz)
-        position = 0
-        for packet in self._clip.demux(source):
-            try:
-                frames = packet.decode()
-            except InvalidDataError:
-                continue  # A damaged packet becomes silence, by its neighbours' time stamps.
-            for frame in [block for item in frames for block in resampler.resample(item)]:
-                samples = frame.to_ndarray().astype(np.float32, copy=False)
-                if frame.pts is not None and frame.time_base:
-                    begin = round((float(frame.pts * frame.time_base) - start_s) * self._rate_hz)
-                    if begin > position + (GAP_S * self._rate_hz if position else 0):
-                        yield np.zeros((samples.shape[0], begin - position), np.float32)
-                        position = begin
-                    elif begin < 0:
-                        samples = samples[:, -begin:]
-                if samples.shape[1]:
-                    yield samples
-                    position += samples.shape[1]
 
     def _write_until(self, target: int, last: bool) -> None:
         """Encode whole blocks of the encoder's size up to `target` samples; `last`: the remainder too, trimmed."""

@@ -11,12 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import wording
 from ..actor import Actor, prepare_actor, repeatable
-from ..animate import Performance, Progress, Report, clip_motions, track_clip
-from ..consent import Ledger
-from ..credentials import sign, used
-from ..errors import Cancelled, OutputFailed
+from ..animate import Performance, Progress, Report, clip_motions, closing_notes, track_clip
+from ..errors import Cancelled
 from ..pipeline import Renderer
 from ..portrait import load_portrait
 from ..seams import SOUND_HZ, StreamFormat
@@ -46,27 +43,28 @@ def face_at(faces: Sequence[Mouth], time_s: float, rate_hz: float) -> Mouth:
 
 
 def perform(speech: Speech, settings: Settings, driven: Sequence[Motion | None] = (),
-            rate_hz: float | None = None) -> list[Motion | None]:
+            rate_hz: float | None = None) -> list[Motion]:
     """Return the motion of every picture of a speech.
 
-    driven: the motions of a clip that moves all but the mouth, and then as long as these; without them head and eyes
-    move by themselves, by the seed of the idle motion. rate_hz: of the pictures; None: as the output's.
+    driven: the motions of a clip that moves all but the mouth, and then as long as these; without them, and before the
+    clip's first face, head and eyes move by themselves, by the seed of the idle motion. rate_hz: of the pictures; None:
+    as the output's.
     """
     rate_hz = rate_hz or settings.output.rate_hz
     faces = faces_of(speech)
     seed, voice = settings.motion.idle.seed, settings.voice
     count = len(driven) or max(1, int(np.ceil(len(speech.samples) / speech.rate_hz * rate_hz)))
-    motions: list[Motion | None] = []
+    motions = []
     for k in range(count):
         stamp = Stamp(k, round(k * 1e9 / rate_hz))
         mouth = face_at(faces, k / rate_hz, rate_hz)
-        own = driven[k] if driven else nobody(stamp, seed)
-        motions.append(None if own is None else
-                       speaking(own, mouth, 1.0, 0.0 if driven else voice.liveliness, voice.strength))
+        own = driven[k] if driven else None
+        liveliness = voice.liveliness if own is None else 0.0
+        motions.append(speaking(own or nobody(stamp, seed), mouth, 1.0, liveliness, voice.strength))
     return motions
 
 
-def draw(actor: Actor, motions: Sequence[Motion | None], rate_hz: float, settings: Settings,
+def draw(actor: Actor, motions: Sequence[Motion], rate_hz: float, settings: Settings,
          progress: Progress, renderer: Renderer | None = None) -> Iterator[Frame]:
     """Yield the pictures of motions."""
     renderer = renderer or Renderer(settings.motion, actor)
@@ -79,7 +77,7 @@ def animate_speech(portrait: Path | str, said: Path | Speech, out: Path | str, s
                    driving: Path | None = None, face: int | None = None, signed: bool = False,
                    heard: bool = True, max_frames: int | None = None, progress: Progress = lambda *_: None,
                    cancelled: Callable[[], bool] = lambda: False) -> Report:
-    """Let a portrait speak and write `out`, as `animate.animate` does; an mp4 keeps the sound.
+    """Let a portrait speak and write `out`, as `animate.animate` does; an mp4 or WebM keeps the sound.
 
     said: a file with sound, or what a speech engine returned; heard: whether the file keeps it. driving: a clip or
     motion file that moves all but the mouth. Raises BadInput, OutputFailed, ModelMissing, Cancelled.
@@ -103,6 +101,9 @@ def animate_speech(portrait: Path | str, said: Path | Speech, out: Path | str, s
         actor = prepare_actor(chosen, repeatable(settings), alpha=transparent)
         width, height = actor.compositor.size
         try:
+            # Opened once for trial: what cannot be written shall be known before a long clip is tracked.
+            sink.open(StreamFormat(width, height, 25.0, transparent))
+            sink.abort()
             clip = None if driving is None else track_clip(driving, max_frames=max_frames, progress=tell)
             rate_hz = settings.output.rate_hz if clip is None else clip.rate_hz
             motions = perform(speech, settings, _driven(clip, settings), rate_hz)[:max_frames]
@@ -114,16 +115,20 @@ def animate_speech(portrait: Path | str, said: Path | Speech, out: Path | str, s
         except BaseException:
             sink.abort()
             raise
-    notes = [*chosen.warnings, *(clip.notes if clip else ())]
-    if signed:
-        try:
-            sign(Path(out), used([chosen.sha256], Ledger()))
-        except OutputFailed as error:
-            notes.append(str(error))
-    if renderer.faults:
-        notes.append(f"{wording.frames(renderer.faults)} could not be drawn: {renderer.problem}")
-    return Report(Path(out), len(motions), rate_hz, (width, height), 0, renderer.faults, time.monotonic() - start_s,
-                  tuple(notes))
+    lost = 0 if clip is None else sum(t.face is None for t in clip.trackings)
+    notes = (*chosen.warnings, *_clip_notes(clip, speech, max_frames),
+             *closing_notes(Path(out), chosen, renderer, lost, len(clip.trackings) if clip else 0, signed))
+    return Report(Path(out), len(motions), rate_hz, (width, height), lost, renderer.faults,
+                  time.monotonic() - start_s, notes)
+
+
+def _clip_notes(clip: Performance | None, speech: Speech, max_frames: int | None) -> tuple[str, ...]:
+    if clip is None:
+        return ()
+    left_s = len(speech.samples) / speech.rate_hz - len(clip.order) / clip.rate_hz
+    cut = max_frames is None and left_s > 1 / clip.rate_hz
+    return (*clip.notes, *([f"the last {left_s:.1f} s of the speech were cut: the clip that drives it ends before"]
+                           if cut else []))
 
 
 def _driven(clip: Performance | None, settings: Settings) -> Sequence[Motion | None]:

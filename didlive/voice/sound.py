@@ -9,6 +9,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from ..errors import BadInput, reason
+from ..sinks.sound import heard_blocks
 from ..types import F32
 
 # Longer than any performance that a portrait is asked for; keeps a broken file from filling the memory.
@@ -17,7 +18,8 @@ SUCH_AS = "use a WAV, FLAC, MP3 or any other file with sound"
 
 
 def read_sound(path: Path, rate_hz: int) -> F32:
-    """Return (n,) float32 mono -1..1 at `rate_hz` of any file with sound that FFmpeg reads. Raises BadInput."""
+    """Return (n,) float32 mono -1..1 at `rate_hz` of any file with sound that FFmpeg reads; of a video from its first
+    picture on, as `animate` gives it to what it writes. Raises BadInput."""
     if not path.is_file():
         raise BadInput(f"there is no file {path}; check the name")
     blocks: list[F32] = []
@@ -25,14 +27,12 @@ def read_sound(path: Path, rate_hz: int) -> F32:
         with av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container:
             if not container.streams.audio:
                 raise BadInput(f"{path} has no sound; {SUCH_AS}")
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
             total = 0
-            for frame in container.decode(container.streams.audio[0]):
-                blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
-                total += blocks[-1].shape[0] if blocks else 0
+            for block in heard_blocks(container, "mono", rate_hz):
+                blocks.append(block[0])
+                total += len(block[0])
                 if total > LONGEST_S * rate_hz:
                     raise BadInput(f"{path} is longer than {LONGEST_S // 3600} hours; cut it")
-            blocks += [block.to_ndarray()[0] for block in resampler.resample(None)]
     except (OSError, FFmpegError) as error:
         raise BadInput(f"{path} cannot be read as sound ({reason(error)}); {SUCH_AS}") from error
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)

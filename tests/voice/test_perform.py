@@ -102,6 +102,26 @@ def test_a_clip_moves_all_but_the_mouth(speech: Speech, driving: Path, actor):
         np.testing.assert_array_equal(motion.lids, own.lids)
         assert not np.allclose(motion.now.shape, own.now.shape)
     assert Renderer(SMALL.motion, actor).render(motions[0], motions[0].stamp).image.shape == (256, 256, 3)
+    # Before the clip's first face the voice is heard, and so the mouth moves.
+    late = perform(shortened(speech, 1.0), SMALL, [None, *driven[1:]], clip.rate_hz)
+    np.testing.assert_array_equal(late[1].now.shape, motions[1].now.shape)
+    assert not np.allclose(late[0].now.shape, late[0].neutral.shape)
+
+
+def test_what_does_not_fit_the_clip_is_said(wav: Path, driving: Path, astronaut: Path, folder: Path):
+    clip = folder / "short.mp4"
+    with av.open(str(driving)) as source, av.open(str(clip), "w") as target:
+        stream = target.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 256, 256, "yuv420p"
+        for k, frame in enumerate(source.decode(video=0)):
+            if k < 12:
+                image = frame.to_ndarray(format="rgb24") * (k > 3)
+                target.mux(stream.encode(av.VideoFrame.from_ndarray(image.astype(np.uint8), format="rgb24")))
+        target.mux(stream.encode(None))
+    report = animate_speech(astronaut, wav, folder / "a.mp4", SMALL, driving=clip)
+    assert report.frames == 12 and report.lost == 4
+    notes = " ".join(report.notes)
+    assert "no face was seen in 4 of 12 frames" in notes and "the last 0.5 s of the speech were cut" in notes
 
 
 def test_strength_opens_the_mouth_more_or_less(speech: Speech):
