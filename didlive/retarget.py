@@ -26,8 +26,8 @@ from .geometry import (
     LIPS_INNER,
     LIPS_OUTER,
     OVAL,
-    RIGID,
     SHAPE_INDEX,
+    aligned,
     euler_deg,
     expression_modes,
     from_euler_deg,
@@ -85,21 +85,6 @@ def soft_limit(value: float, limit: float) -> float:
     return math.copysign(knee + room * math.tanh((abs(value) - knee) / room), value)
 
 
-def aligned(shape: F32, neutral: F32) -> F32:
-    """Return a head-local shape turned, moved and scaled so that its rigid points fit the neutral's (Umeyama 1991).
-
-    What the tracker's head rotation missed of a turn stays in the local shape; without this it would be added to the
-    portrait a second time, as a twist of the face.
-    """
-    a, b = shape[RIGID], neutral[RIGID]
-    mean_a, mean_b = a.mean(0), b.mean(0)
-    u, values, vt = np.linalg.svd((b - mean_b).T @ (a - mean_a))
-    sign = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * sign) @ vt
-    scale = float((values * sign).sum() / ((a - mean_a) ** 2).sum())
-    return ((shape - mean_a) @ rotation.T * scale + mean_b).astype(np.float32)
-
-
 def _logit(score: F32) -> F32:
     score = np.clip(score, 0.02, 0.98)
     return np.log(score / (1 - score)).astype(np.float32)
@@ -129,6 +114,15 @@ def _regions() -> _Regions:
     eyes = spread(np.concatenate([*EYE_RINGS, *LID_FOLDS]), 1)
     eyes[BROWS] = 0
     return _Regions((spread(BROWS, 3) * (1 - eyes))[:, None], eyes[:, None], spread(MOUTH, 6)[:, None])
+
+
+@cache
+def _own_modes() -> F32:
+    """Return the expression modes (52, 478, 3) with those of brows and eyes on brows and eyes only: people who raise
+    their brows open their mouths, too, often enough for a regression to believe in it."""
+    upper = [name.startswith(("brow", "eye")) for name in BLENDSHAPES]
+    there = np.clip(_regions().brows + _regions().eyes, 0, 1)
+    return np.where(np.array(upper)[:, None, None], expression_modes() * there, expression_modes())
 
 
 def distance(shape: F32, a: int, b: int) -> float:
@@ -220,7 +214,7 @@ class Retargeter:
         # In the direction of the expression the way is longer, away from it there is none.
         push[~self._pushed | (wanted < 0)] = 0
         delta = shape - motion.neutral.shape
-        moved = np.tensordot((TYPICAL + _FAINT) * wanted + push, expression_modes(), 1)
+        moved = np.tensordot((TYPICAL + _FAINT) * wanted + push, _own_modes(), 1)
         return (shape - TYPICAL * delta + moved).astype(np.float32)
 
     def _expression(self, now: Measure, neutral: Measure) -> F32:

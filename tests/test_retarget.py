@@ -14,7 +14,10 @@ from didlive.geometry import (
     EYE_UPPER,
     INNER_LOWER,
     INNER_UPPER,
+    LIPS_INNER,
+    LIPS_OUTER,
     SHAPE_INDEX,
+    aligned,
     angle_deg,
     euler_deg,
     from_euler_deg,
@@ -24,7 +27,7 @@ from didlive.geometry import (
 )
 from didlive.motion import measure, to_motion
 from didlive.portrait import load_portrait
-from didlive.retarget import Response, Retargeter, aligned, soft_limit
+from didlive.retarget import Response, Retargeter, soft_limit
 from didlive.settings import Gains, MotionSettings
 from didlive.types import Face, Measure, Motion, Presence, Stamp
 
@@ -132,6 +135,19 @@ def test_the_response_corrects_turns(face: Face, neutral: Measure):
 def test_alignment_takes_out_what_is_left_of_a_turn(neutral: Measure):
     twisted = (neutral.shape * 1.04) @ from_euler_deg(2, 5, -3).T + np.array([0.1, 0, 0], np.float32)
     assert aligned(twisted.astype(np.float32), neutral.shape) == pytest.approx(neutral.shape, abs=1e-4)
+
+
+def test_brows_that_go_up_leave_the_mouth_alone(face: Face, neutral: Measure):
+    """The forehead goes with them, and people who raise their brows often open their mouths."""
+    scores = neutral.blendshapes.copy()
+    scores[[SHAPE_INDEX[name] for name in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")]] = 0.8
+    shape = neutral.shape.copy()
+    shape[[10, 151, 9, 8, 67, 297, 109, 338, 103, 332, 54, 284, *BROWS], 1] -= 0.08
+    brows, rest = (Retargeter(face, MotionSettings()).retarget(motion).landmarks
+                   for motion in (moved(neutral, shape=shape, blendshapes=scores), moved(neutral)))
+    height = np.ptp(face.landmarks[:, 1])
+    assert (rest - brows)[BROWS, 1].mean() > 0.02 * height
+    assert np.abs(brows - rest)[[*LIPS_OUTER, *LIPS_INNER, 152]].max() < 0.003 * height
 
 
 def test_lids_blink_together_and_a_wink_stays_a_wink(face: Face, neutral: Measure):
