@@ -31,8 +31,6 @@ LANDMARKS = 478
 PORTRAIT_DEPTH = 1.5
 RIGID = np.array([10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 33, 263, 133, 362, 127, 356, 234, 454, 103, 332, 54, 284, 67,
                   297, 109, 338])
-# Nose and corners of the eyes: what neither brows nor jaw move.
-FIRM = np.array([168, 6, 197, 195, 5, 4, 1, 2, 33, 263, 133, 362])
 OVAL = np.array([10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148,
                  176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109])
 # Rings run from one corner over the top to the other corner and back below.
@@ -121,13 +119,12 @@ def head_local(landmarks: F32, rotation: F32) -> HeadLocal:
 
 
 def aligned(shape: F32, neutral: F32) -> F32:
-    """Return a head-local shape turned, moved and scaled so that nose and eye corners fit the neutral's (Umeyama 1991).
+    """Return a head-local shape turned, moved and scaled so that its rigid points fit the neutral's (Umeyama 1991).
 
     What the tracker's head rotation missed of a turn stays in the local shape; without this it would be added to the
-    portrait a second time, as a twist of the face. The forehead says nothing here: it goes up with the brows, and the
-    mouth would go down by 2 mm.
+    portrait a second time, as a twist of the face.
     """
-    a, b = shape[FIRM], neutral[FIRM]
+    a, b = shape[RIGID], neutral[RIGID]
     mean_a, mean_b = a.mean(0), b.mean(0)
     u, values, vt = np.linalg.svd((b - mean_b).T @ (a - mean_a))
     sign = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
